@@ -1,0 +1,25 @@
+/*
+ * Keeping other modules off the requests of our handlers, and only of ours:
+ * an endpoint's URLs often name no file, or lie below somebody's front
+ * controller.
+ */
+#ifndef CU_HTTPD_FIXUPS_H
+#define CU_HTTPD_FIXUPS_H
+
+#include <httpd.h>
+
+/**
+ * type_checker hook, to run before mod_negotiation: no MultiViews where our
+ * handler is set, since it would answer for E/complete by a file complete.html.
+ * @return DECLINED
+ */
+int cu_fixups_before_negotiation(request_rec *r);
+
+/**
+ * fixups hook, to run before mod_rewrite and mod_dir: no per-directory rewrite
+ * rules, no index page, no slash redirect; and no default limit on the body.
+ * @return DECLINED
+ */
+int cu_fixups_run(request_rec *r);
+
+#endif
