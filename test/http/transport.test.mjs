@@ -463,9 +463,14 @@ for (const secure of [false, true]) {
             stream.close(http2.constants.NGHTTP2_CANCEL);
             await until('the loss to be logged', () =>
                 at.s.tagged().length > lines, 5000);
-            assert.equal((await ask({ method: 'GET', path: `/up/${id}` }))
-                .json.offset, 3);
-            assertChunkOk(await ask(r), 6, id);
+            /* mod_http2 now and then ends the session when a reset crosses
+             * our answer (GOAWAY -902, its callback met a closed stream):
+             * what counts is the upload, over whatever connection */
+            await withClient(async (next) => {
+                assert.equal((await next.ask({ method: 'GET',
+                    path: `/up/${id}` })).json.offset, 3);
+                assertChunkOk(await next.ask(r), 6, id);
+            })();
         }));
     });
 }
