@@ -175,7 +175,7 @@ ${o.tls ? tlsConf(root, ports.tls, o.tlsConf) : ''}
 export function withDefaults(options)
 {
     return {
-        mpm: 'event', dbm: 'db', conf: '', modules: [], files: {},
+        mpm: 'event', dbm: process.env.CU_DBM ?? 'db', conf: '', modules: [], files: {},
         module: true, configured: true, endpoints: ENDPOINTS, tls: false,
         tlsConf: '', http2: false, ...options
     };
