@@ -2,7 +2,7 @@
 # Finds what is missing to build, try or test the module, and installs it.
 #
 #   .ci/deps.sh [--list] SET...    sets: build demo test fuzz valgrind browser
-#                                  lint    (default: build)
+#                                  install lint    (default: build)
 #
 # On Debian and Ubuntu it installs through apt-get, with sudo unless root.
 # Elsewhere it prints the command to type and exits 1 if something is missing.
@@ -18,11 +18,11 @@ sets=
 for arg in "$@"; do
     case $arg in
     --list) list_only=yes ;;
-    build | demo | test | fuzz | valgrind | browser | lint)
+    build | demo | test | fuzz | valgrind | browser | install | lint)
         sets="$sets $arg" ;;
     *)
         echo "deps.sh: unknown set '$arg'" \
-             "(build demo test fuzz valgrind browser lint)" >&2
+             "(build demo test fuzz valgrind browser install lint)" >&2
         exit 2 ;;
     esac
 done
@@ -118,6 +118,10 @@ for set in $sets; do
     fuzz) need clang has_libfuzzer ;;
     valgrind) need valgrind has valgrind ;;
     browser) need chromium has_chromium ;;
+    install)
+        need debootstrap has debootstrap
+        need curl has curl
+        ;;
     lint)
         need clang-tidy has clang-tidy
         need clang-format has clang-format
@@ -133,7 +137,8 @@ fi
 # package MANAGER NAME: what NAME is called there
 package() {
     case $1:$2 in
-    *:make | *:bash | *:curl | *:valgrind | *:strace | *:chromium | brew:gcc)
+    *:make | *:bash | *:curl | *:valgrind | *:strace | *:chromium | \
+        *:debootstrap | brew:gcc)
         echo "$2" ;;
     apt:gcc) echo "gcc libc6-dev" ;;
     apk:gcc) echo "gcc musl-dev" ;;

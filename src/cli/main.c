@@ -1,11 +1,10 @@
 /*
- * chunked-upload-ctl: a look at the store, beside the server or without it.
+ * chunked-upload-ctl: looks at the store and keeps it, beside the server or without it.
  * Works through the engine, so the disk layout is known in one place, and
  * under the same locks.  Started as root it becomes the owner of the state
  * directory first, so that it leaves no file the server cannot open.
  *
- * Exit codes: 0 all well, 1 problems found or no such upload, 2 wrong use,
- * 3 the store cannot be read.
+ * Exit codes are in commands.h and in docs/chunked-upload-ctl.8.
  */
 #include <grp.h>
 #include <stdio.h>
@@ -25,24 +24,48 @@
 #define CU_DEFAULT_STATE_DIR "/var/lib/apache2/chunked_upload"
 #endif
 
-static const char usage[] =
-    "usage: chunked-upload-ctl [-d STATE_DIR] [-r ROOT] [-t DBM] COMMAND\n"
-    "\n"
-    "  list            every upload, one line each\n"
-    "  show ID         all that is known of one upload\n"
-    "  fsck [--repair] do state files, parts and catalogue belong together?\n"
+static const char usage_head[] =
+    "usage: chunked-upload-ctl [-d STATE_DIR] [-r ROOT] [-t DBM] COMMAND ...\n"
+    "\n";
+
+static const char usage_tail[] =
     "\n"
     "  -d STATE_DIR    ChunkedUploadStateDir (" CU_DEFAULT_STATE_DIR ")\n"
     "  -r ROOT         ChunkedUploadRoot (STATE_DIR/store)\n"
     "  -t DBM          ChunkedUploadDBM (db)\n"
     "\n"
-    "exit: 0 all well, 1 problems or no such upload, 2 wrong use,\n"
-    "      3 the store cannot be read\n";
+    "COMMAND --help tells more.  Exit: 0 all well, 1 problems or no such\n"
+    "upload, 2 wrong use, 3 the store cannot be read or written.\n";
+
+static void print_usage(FILE *to)
+{
+    const cu_command_t *command;
+    int i;
+
+    fputs(usage_head, to);
+    for (i = 0; (command = cu_command_at(i)) != NULL; ++i) {
+        fprintf(to, "  %-8s %s\n", command->name, command->summary);
+    }
+    fputs(usage_tail, to);
+}
 
 static int wrong_use(const char *why)
 {
-    fprintf(stderr, "chunked-upload-ctl: %s\n%s", why, usage);
+    fprintf(stderr, "chunked-upload-ctl: %s\n", why);
+    print_usage(stderr);
     return CU_EXIT_USAGE;
+}
+
+static int asks_for_help(const cu_tool_t *tool)
+{
+    int i;
+
+    for (i = 0; i < tool->argc; ++i) {
+        if (strcmp(tool->argv[i], "--help") == 0) {
+            return 1;
+        }
+    }
+    return 0;
 }
 
 /* As root: take the identity of the store's owner. */
@@ -87,7 +110,7 @@ static int run(int argc, const char *const *argv, apr_pool_t *pool)
 {
     static const cu_log_t log = { print_wanted, print_line, NULL };
     cu_engine_config_t config = { CU_DEFAULT_STATE_DIR, NULL, "db",
-                                  CU_SYNC_COMPLETE, NULL };
+                                  CU_SYNC_COMPLETE, NULL, NULL };
     const cu_command_t *command;
     cu_tool_t tool;
     apr_getopt_t *options;
@@ -101,7 +124,7 @@ static int run(int argc, const char *const *argv, apr_pool_t *pool)
     options->errfn = NULL;
     while (options->ind < argc && argv[options->ind][0] == '-') {
         if (strcmp(argv[options->ind], "--help") == 0) {
-            fputs(usage, stdout);
+            print_usage(stdout);
             return 0;
         }
         if (apr_getopt(options, "d:r:t:h", &letter, &value) != APR_SUCCESS) {
@@ -118,7 +141,7 @@ static int run(int argc, const char *const *argv, apr_pool_t *pool)
             config.dbm = value;
             break;
         default:
-            fputs(usage, stdout);
+            print_usage(stdout);
             return 0;
         }
     }
@@ -131,8 +154,9 @@ static int run(int argc, const char *const *argv, apr_pool_t *pool)
     }
     tool.argc = argc - options->ind - 1;
     tool.argv = argv + options->ind + 1;
-    if (tool.argc < command->least || tool.argc > command->most) {
-        return wrong_use("too few or too many arguments");
+    if (asks_for_help(&tool)) {
+        fputs(command->help, stdout);
+        return 0;
     }
     rc = become_owner(config.state_dir);
     if (rc != 0) {

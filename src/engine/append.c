@@ -8,8 +8,10 @@
 
 #include "engine/create.h"
 #include "engine/policy.h"
+#include "engine/recover.h"
 #include "engine/state.h"
 #include "engine/writer.h"
+#include "store/fault.h"
 
 #define COPY_BUFFER (64 * 1024)
 
@@ -115,8 +117,7 @@ static cu_code_t take_over(cu_writer_t *writer, cu_reply_t *reply)
         }
     }
     if (rv != APR_SUCCESS) {
-        return cu_reply_say(reply, CU_DAMAGED, rv,
-                            "the part is missing or shorter than recorded");
+        return cu_reply_part(reply, rv);
     }
     if (sf->slot.length == CU_LENGTH_UNKNOWN) {
         sf->slot.length = writer->ask->length;
@@ -124,6 +125,7 @@ static cu_code_t take_over(cu_writer_t *writer, cu_reply_t *reply)
     ++sf->slot.generation;
     sf->slot.writer_active = 1;
     rv = cu_state_write(sf);
+    CU_KILL_POINT("after_take_over");
     if (rv != APR_SUCCESS) {
         return cu_reply_disk(reply, rv, "the state file cannot be written");
     }
@@ -143,6 +145,11 @@ static cu_code_t begin_known(cu_writer_t *writer, cu_reply_t *reply)
     code = check_open(writer->engine, writer->ask, writer->sf, reply);
     if (code == CU_OK) {
         code = take_over(writer, reply);
+    }
+    else {
+        cu_code_t said = cu_open_confirm(writer->engine, writer->sf, reply);
+
+        code = said == CU_OK ? code : said;
     }
     if (code != CU_OK) {
         cu_writer_close(writer);
@@ -190,6 +197,21 @@ static void forget(cu_writer_t *writer)
     cu_writer_close(writer);
 }
 
+/* A sync failed: nothing since the last good one counts.  A new upload is
+ * removed anyway. */
+static cu_code_t distrust(cu_writer_t *writer, apr_status_t rv,
+                          cu_reply_t *reply)
+{
+    cu_reply_t ignored;
+
+    if (!writer->is_new && cu_writer_lock(writer, &ignored) == CU_OK) {
+        CU_BEST_EFFORT(cu_recover_distrust(writer->sf, writer->ask->log,
+                                           writer->pool));
+        cu_state_unlock(writer->sf);
+    }
+    return cu_reply_disk(reply, rv, "the bytes cannot be synced");
+}
+
 /* With keep_partial: what has arrived counts.  The last batch may not have
  * gone out yet. */
 static void keep(cu_append_t *ap)
@@ -202,9 +224,12 @@ static void keep(cu_append_t *ap)
     if (!ap->broken) {
         code = cu_writer_flush(writer, &reply);
     }
-    if (code == CU_OK && ap->engine->sync == CU_SYNC_CHUNK
-        && cu_io_sync(writer->part_fd) != APR_SUCCESS) {
-        code = CU_IO;
+    if (code == CU_OK && ap->engine->sync == CU_SYNC_CHUNK) {
+        apr_status_t rv = cu_io_sync(writer->part_fd);
+
+        if (rv != APR_SUCCESS) {
+            code = distrust(writer, rv, &reply);
+        }
     }
     if (code == CU_OK && !ap->broken
         && cu_writer_lock(writer, &reply) == CU_OK) {
@@ -215,7 +240,7 @@ static void keep(cu_append_t *ap)
         cu_log(ap->ask->log, CU_LOG_INFO, reply.rv,
                CULOGNO(0020) "upload %s: the end of a broken chunk is lost: %s",
                writer->sf->header.id,
-               reply.detail ? reply.detail : "its sync failed");
+               reply.detail ? reply.detail : "");
     }
     cu_writer_close(writer);
 }
@@ -411,8 +436,9 @@ static cu_code_t commit(cu_append_t *ap, cu_reply_t *reply)
 
     if (ap->engine->sync == CU_SYNC_CHUNK) {
         rv = cu_io_sync(writer->part_fd);
+        CU_KILL_POINT("after_sync");
         if (rv != APR_SUCCESS) {
-            return cu_reply_disk(reply, rv, "the bytes cannot be synced");
+            return distrust(writer, rv, reply);
         }
     }
     else if (ap->engine->sync == CU_SYNC_COMPLETE) {

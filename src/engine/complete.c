@@ -16,6 +16,7 @@
 #include "engine/open.h"
 #include "engine/recover.h"
 #include "engine/state.h"
+#include "store/fault.h"
 #include "store/partfile.h"
 
 typedef struct seal_t {
@@ -74,6 +75,7 @@ static cu_code_t fence(seal_t *seal)
     ++sf->slot.generation;
     sf->slot.writer_active = 0;
     rv = cu_state_write(sf);
+    CU_KILL_POINT("after_fence");
     if (rv != APR_SUCCESS) {
         return cu_reply_disk(seal->reply, rv,
                              "the state file cannot be written");
@@ -93,9 +95,11 @@ static cu_code_t open_part(seal_t *seal)
     if (rv == APR_SUCCESS) {
         rv = cu_part_size(seal->part_fd, &size);
     }
-    if (rv != APR_SUCCESS || size < length) {
-        return cu_reply_say(seal->reply, CU_DAMAGED, rv,
-                            "the part is missing or shorter than recorded");
+    if (rv == APR_SUCCESS && size < length) {
+        rv = APR_EOF;
+    }
+    if (rv != APR_SUCCESS) {
+        return cu_reply_part(seal->reply, rv);
     }
     return CU_OK;
 }
@@ -165,10 +169,34 @@ static cu_code_t lock_again(seal_t *seal)
                         "a newer request took the upload over");
 }
 
+/* Bring the bytes to the disk, and the names by which they are found.  Bytes
+ * that cannot be brought there do not count: see cu_recover_distrust(). */
+static cu_code_t sync_all(seal_t *seal)
+{
+    const cu_header_t *header = &seal->sf->header;
+    apr_status_t rv = cu_io_sync(seal->part_fd);
+
+    if (rv == APR_SUCCESS) {
+        rv = cu_part_sync_name(header->root, header->path);
+        if (rv == APR_SUCCESS) {
+            rv = cu_state_sync_name(seal->sf);
+        }
+        return rv == APR_SUCCESS
+                   ? CU_OK
+                   : cu_reply_disk(seal->reply, rv,
+                                   "a directory cannot be synced");
+    }
+    if (cu_state_lock(seal->sf, 1, CU_LOCK_TIMEOUT) == APR_SUCCESS) {
+        CU_BEST_EFFORT(cu_recover_distrust(seal->sf, seal->ask->log,
+                                           seal->pool));
+    }
+    return cu_reply_disk(seal->reply, rv, "the part cannot be synced");
+}
+
 /* Under the lock: SEALING, publish (it stays where it is), DONE. */
 static cu_code_t seal_it(seal_t *seal)
 {
-    cu_slot_t *slot = &seal->sf->slot;
+    cu_slot_t *slot = &seal->sf->slot, before = *slot;
     apr_off_t size;
     apr_status_t rv;
 
@@ -192,6 +220,7 @@ static cu_code_t seal_it(seal_t *seal)
         memcpy(slot->digest_hex, seal->hex, sizeof(seal->hex));
     }
     rv = cu_state_write(seal->sf);
+    CU_KILL_POINT("after_sealing");
     if (rv == APR_SUCCESS) {
         /* one sync takes both slots along */
         seal->sf->sync = seal->engine->sync != CU_SYNC_NONE;
@@ -199,8 +228,13 @@ static cu_code_t seal_it(seal_t *seal)
         slot->completed = seal->engine->clock();
         slot->active = slot->completed;
         rv = cu_state_write(seal->sf);
+        CU_KILL_POINT("after_done");
     }
     if (rv != APR_SUCCESS) {
+        /* what is not safe did not happen: say so on disk too */
+        before.sequence = slot->sequence;
+        *slot = before;
+        CU_BEST_EFFORT(cu_state_write(seal->sf));
         return cu_reply_disk(seal->reply, rv,
                              "the completion cannot be recorded");
     }
@@ -217,6 +251,7 @@ static void tell_catalogue(seal_t *seal)
     cu_open_record(seal->sf, &record);
     rv = cu_catalogue_put(seal->engine->catalogue, seal->sf->header.id,
                           &record, seal->ask->log, seal->pool);
+    CU_KILL_POINT("after_complete");
     if (rv != APR_SUCCESS) {
         cu_log(seal->ask->log, CU_LOG_WARNING, rv,
                CULOGNO(0031) "upload %s: complete, but the catalogue does "
@@ -236,13 +271,9 @@ static cu_code_t complete(seal_t *seal)
         code = digest(seal);
     }
     if (code == CU_OK && seal->engine->sync != CU_SYNC_NONE) {
-        apr_status_t rv = cu_io_sync(seal->part_fd);
-
-        if (rv != APR_SUCCESS) {
-            code = cu_reply_disk(seal->reply, rv,
-                                 "the part cannot be synced");
-        }
+        code = sync_all(seal);
     }
+    CU_KILL_POINT("after_verify");
     if (code == CU_OK) {
         code = lock_again(seal);
     }
@@ -252,8 +283,16 @@ static cu_code_t complete(seal_t *seal)
             tell_catalogue(seal);
         }
     }
+    if (code == CU_CONFLICT || code == CU_INCOMPLETE) {
+        cu_code_t said = cu_open_confirm(seal->engine, seal->sf, seal->reply);
+
+        code = said == CU_OK ? code : said;
+    }
     if (code == CU_CONFLICT) {
         code = answer_again(seal);
+        if (code == CU_OK) {
+            tell_catalogue(seal); /* a crash may have kept it from hearing */
+        }
     }
     return code;
 }

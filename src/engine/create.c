@@ -10,6 +10,7 @@
 #include <apr_strings.h>
 
 #include "engine/policy.h"
+#include "store/fault.h"
 #include "store/partfile.h"
 
 /* The part's relative path: the template through strftime in UTC + id. */
@@ -100,16 +101,20 @@ static apr_status_t build(const cu_engine_t *engine, const cu_ask_t *ask,
     cu_record_t record;
     apr_status_t rv;
 
+    CU_KILL_POINT("after_state");
     rv = cu_part_create(part_fd, engine->root, sf->header.path,
                         engine->sync == CU_SYNC_CHUNK);
+    CU_KILL_POINT("after_part");
     if (rv == APR_SUCCESS) {
         sf->slot.status = CU_STATUS_OPEN;
         rv = cu_state_write(sf);
+        CU_KILL_POINT("after_open");
     }
     if (rv == APR_SUCCESS) {
         cu_open_record(sf, &record);
         rv = cu_catalogue_put(engine->catalogue, sf->header.id, &record,
                               ask->log, scratch);
+        CU_KILL_POINT("after_catalogue");
     }
     return rv;
 }

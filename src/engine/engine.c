@@ -114,7 +114,12 @@ void cu_engine_make(cu_engine_t **out, const cu_engine_config_t *config,
     engine->dbm = apr_pstrdup(pool, config->dbm);
     engine->sync = config->sync;
     engine->clock = config->clock ? config->clock : apr_time_now;
-    read_boot_id(engine->boot);
+    if (config->boot) {
+        apr_cpystrn(engine->boot, config->boot, sizeof(engine->boot));
+    }
+    else {
+        read_boot_id(engine->boot);
+    }
     engine->source.each = source_each;
     engine->source.baton = engine;
     if (strcmp(engine->dbm, "mem") == 0) {
@@ -201,6 +206,9 @@ cu_code_t cu_engine_query(const cu_engine_t *engine, const cu_ask_t *ask,
              && cu_open_expired(engine, sf)) {
         code = cu_reply_say(reply, CU_GONE, APR_SUCCESS,
                             "the upload has expired");
+    }
+    else {
+        code = cu_open_confirm(engine, sf, reply);
     }
     cu_state_close(sf);
     return code;

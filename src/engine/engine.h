@@ -27,6 +27,7 @@ typedef struct cu_engine_config_t {
                               (unit tests) */
     cu_sync_t sync;
     cu_clock_fn clock;     /* NULL: apr_time_now */
+    const char *boot;      /* NULL: as the system says; tests play power loss */
 } cu_engine_config_t;
 
 typedef struct cu_engine_t cu_engine_t;

@@ -6,11 +6,10 @@
  */
 #include "engine/fsck.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <string.h>
 
-#include <apr_file_info.h>
-#include <apr_file_io.h>
 #include <apr_strings.h>
 #include <apr_tables.h>
 
@@ -19,6 +18,7 @@
 #include "store/partfile.h"
 
 #define DEPTH_MAX 32 /* directories below the root; templates have fewer */
+#define ASIDE_AGE (60 * APR_USEC_PER_SEC) /* no creation takes that long */
 
 typedef struct walk_t {
     const cu_engine_t *engine;
@@ -51,14 +51,14 @@ static void problem(walk_t *walk, apr_pool_t *scratch, int repaired,
     walk->say(walk->baton, line);
 }
 
-/* Does a state file of this id exist? */
-static int has_state(const walk_t *walk, const char *id, apr_pool_t *scratch)
+/* Is there surely no state file of this id?  A look that fails is no proof:
+ * with repair, finished files would go. */
+static int lacks_state(const walk_t *walk, const char *id, apr_pool_t *scratch)
 {
-    apr_finfo_t info;
+    const char *path = cu_state_path(walk->engine->state_dir, id, scratch);
+    struct stat st;
 
-    return apr_stat(&info, cu_state_path(walk->engine->state_dir, id, scratch),
-                    APR_FINFO_TYPE, scratch)
-           == APR_SUCCESS;
+    return APR_STATUS_IS_ENOENT(cu_io_stat_path(path, &st));
 }
 
 static void check_part(walk_t *walk, cu_state_file_t *sf, apr_pool_t *scratch)
@@ -125,6 +125,10 @@ static int check_unfinished(walk_t *walk, cu_state_file_t *sf,
         cu_reply_init(&reply);
         cu_state_unlock(sf);
         if (cu_state_lock(sf, 1, APR_USEC_PER_SEC) == APR_SUCCESS) {
+            /* a request may have been quicker between the two locks */
+            if (!cu_recover_needed(walk->engine, sf)) {
+                return 0;
+            }
             code = cu_recover(walk->engine, sf, walk->log, &reply, scratch);
         }
     }
@@ -135,6 +139,26 @@ static int check_unfinished(walk_t *walk, cu_state_file_t *sf,
     return code != CU_OK;
 }
 
+/* What a creation writes before it has its name.  Young ones may be in the
+ * making; the others lost their creator. */
+static void check_aside(walk_t *walk, const char *name, apr_pool_t *scratch)
+{
+    const char *path = apr_psprintf(scratch, "%s/state/%.2s/%s",
+                                    walk->engine->state_dir, name, name);
+    apr_time_t written;
+    struct stat st;
+
+    if (cu_io_stat_path(path, &st) != APR_SUCCESS) {
+        return; /* it has its name now */
+    }
+    written = apr_time_from_sec(st.st_mtime);
+    if (walk->engine->clock() - written >= ASIDE_AGE) {
+        problem(walk, scratch,
+                walk->repair && cu_io_unlink(AT_FDCWD, path) == APR_SUCCESS,
+                "state: %s was left by a creation that was cut short", name);
+    }
+}
+
 static apr_status_t state_visit(void *baton, const char *id, const char *name,
                                 apr_pool_t *scratch)
 {
@@ -143,11 +167,16 @@ static apr_status_t state_visit(void *baton, const char *id, const char *name,
     apr_status_t rv;
 
     if (!id) {
+        if (cu_state_is_aside(name)) {
+            check_aside(walk, name, scratch);
+            return APR_SUCCESS;
+        }
         problem(walk, scratch, 0, "state: %s is no state file",
                 cu_log_escape(name, scratch));
         return APR_SUCCESS;
     }
-    rv = cu_state_open(&sf, walk->engine->state_dir, id, 0, scratch);
+    rv = cu_state_open(&sf, walk->engine->state_dir, id,
+                       walk->engine->sync == CU_SYNC_CHUNK, scratch);
     if (APR_STATUS_IS_ENOENT(rv)) {
         return APR_SUCCESS;
     }
@@ -180,7 +209,7 @@ static apr_status_t record_visit(void *baton, const char *id,
     walk_t *walk = baton;
 
     (void)record;
-    if (!has_state(walk, id, scratch)) {
+    if (lacks_state(walk, id, scratch)) {
         APR_ARRAY_PUSH(walk->orphans, const char *) =
             apr_pstrdup(walk->pool, id);
     }
@@ -200,7 +229,7 @@ static apr_status_t check_orphans(walk_t *walk)
         const char *id = APR_ARRAY_IDX(walk->orphans, i, const char *);
         int repaired = 0;
 
-        if (has_state(walk, id, walk->pool)) {
+        if (!lacks_state(walk, id, walk->pool)) {
             continue;
         }
         if (walk->repair) {
@@ -226,12 +255,12 @@ static void check_store_file(walk_t *walk, const char *dir, const char *name,
     }
     memcpy(id, name, CU_UPLOAD_ID_LEN);
     id[CU_UPLOAD_ID_LEN] = '\0';
-    if (has_state(walk, id, scratch)) {
+    if (!lacks_state(walk, id, scratch)) {
         return;
     }
     path = apr_pstrcat(scratch, dir, "/", name, NULL);
     problem(walk, scratch,
-            walk->repair && apr_file_remove(path, scratch) == APR_SUCCESS,
+            walk->repair && cu_io_unlink(AT_FDCWD, path) == APR_SUCCESS,
             "store: %s belongs to no upload", path);
 }
 
@@ -247,10 +276,10 @@ static apr_status_t check_store(walk_t *walk, const char *path, int depth,
         return APR_SUCCESS;
     }
     apr_pool_create(&scratch, pool);
-    rv = apr_dir_open(&dir, path, pool);
+    rv = cu_io_dir_open(&dir, path, pool);
     while (rv == APR_SUCCESS) {
         apr_pool_clear(scratch);
-        rv = apr_dir_read(&info, APR_FINFO_NAME | APR_FINFO_TYPE, dir);
+        rv = cu_io_dir_read(dir, APR_FINFO_NAME | APR_FINFO_TYPE, &info);
         if (rv != APR_SUCCESS) {
             break;
         }
@@ -265,7 +294,8 @@ static apr_status_t check_store(walk_t *walk, const char *path, int depth,
         }
     }
     apr_pool_destroy(scratch);
-    return APR_STATUS_IS_ENOENT(rv) ? APR_SUCCESS : rv;
+    return APR_STATUS_IS_EOF(rv) || APR_STATUS_IS_ENOENT(rv) ? APR_SUCCESS
+                                                             : rv;
 }
 
 apr_status_t cu_fsck(const cu_engine_t *engine, int repair,

@@ -4,11 +4,13 @@
  */
 #include "engine/open.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include <apr_strings.h>
 
 #include "engine/recover.h"
+#include "store/fault.h"
 #include "store/partfile.h"
 
 void cu_reply_init(cu_reply_t *reply)
@@ -40,6 +42,17 @@ cu_code_t cu_reply_disk(cu_reply_t *reply, apr_status_t rv, const char *detail)
         code = CU_BUSY;
     }
     return cu_reply_say(reply, code, rv, detail);
+}
+
+cu_code_t cu_reply_part(cu_reply_t *reply, apr_status_t rv)
+{
+    if (APR_STATUS_IS_ENOENT(rv) || APR_STATUS_IS_EOF(rv) || rv == APR_EINVAL
+        || rv == APR_FROM_OS_ERROR(ENOTDIR)
+        || rv == APR_FROM_OS_ERROR(ELOOP)) {
+        return cu_reply_say(reply, CU_DAMAGED, rv,
+                            "the part is missing or shorter than recorded");
+    }
+    return cu_reply_disk(reply, rv, "the part cannot be opened");
 }
 
 void cu_reply_facts(cu_reply_t *reply, const cu_state_file_t *sf,
@@ -87,6 +100,23 @@ const char *cu_open_owner(const char *owner, apr_pool_t *pool)
         return NULL;
     }
     return apr_pstrcat(pool, "h:", hex, NULL);
+}
+
+cu_code_t cu_open_confirm(const cu_engine_t *engine, cu_state_file_t *sf,
+                          cu_reply_t *reply)
+{
+    const cu_status_t status = sf->slot.status;
+    apr_status_t rv = APR_SUCCESS;
+
+    if (engine->sync == CU_SYNC_CHUNK
+        || (engine->sync == CU_SYNC_COMPLETE
+            && (status == CU_STATUS_COMPLETE || status == CU_STATUS_HANDING
+                || status == CU_STATUS_DONE))) {
+        rv = cu_state_sync(sf);
+    }
+    return rv == APR_SUCCESS
+               ? CU_OK
+               : cu_reply_disk(reply, rv, "the state file cannot be synced");
 }
 
 int cu_open_expired(const cu_engine_t *engine, const cu_state_file_t *sf)
@@ -198,28 +228,44 @@ cu_code_t cu_open(const cu_engine_t *engine, const cu_ask_t *ask,
     return code;
 }
 
+/* A full disk may have no room for a new slot (where blocks are copied on
+ * write), and yet removing is what it needs.  So without a slot that says
+ * it, the name of the state goes first: whoever looks finds nothing, writers
+ * find their file unlinked, and a part that a crash leaves now is fsck's. */
+static apr_status_t mark_removed(cu_state_file_t *sf, cu_status_t status)
+{
+    apr_status_t rv;
+
+    if (sf->slot.status == status) {
+        return APR_SUCCESS;
+    }
+    sf->slot.status = status;
+    sf->slot.writer_active = 0;
+    ++sf->slot.generation;
+    rv = cu_state_write(sf);
+    CU_KILL_POINT("after_cancelled");
+    return rv == APR_SUCCESS ? rv : cu_state_remove(sf);
+}
+
 apr_status_t cu_open_remove(const cu_engine_t *engine, cu_state_file_t *sf,
                             cu_status_t status, const cu_log_t *log,
                             apr_pool_t *scratch)
 {
-    apr_status_t rv;
+    apr_status_t rv = mark_removed(sf, status);
 
-    if (sf->slot.status != status) {
-        sf->slot.status = status;
-        sf->slot.writer_active = 0;
-        ++sf->slot.generation;
-        rv = cu_state_write(sf);
-        if (rv != APR_SUCCESS) {
-            return rv;
-        }
+    if (rv != APR_SUCCESS) {
+        return rv;
     }
     rv = cu_part_remove(sf->header.root, sf->header.path);
+    CU_KILL_POINT("after_part_removed");
     if (rv != APR_SUCCESS && !APR_STATUS_IS_ENOENT(rv)) {
         return rv;
     }
     rv = cu_catalogue_remove(engine->catalogue, sf->header.id, log, scratch);
+    CU_KILL_POINT("after_record_removed");
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    return cu_state_remove(sf);
+    rv = cu_state_remove(sf);
+    return APR_STATUS_IS_ENOENT(rv) ? APR_SUCCESS : rv;
 }

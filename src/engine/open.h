@@ -38,6 +38,13 @@ cu_code_t cu_reply_say(cu_reply_t *reply, cu_code_t code, apr_status_t rv,
 cu_code_t cu_reply_disk(cu_reply_t *reply, apr_status_t rv,
                         const char *detail);
 
+/**
+ * The code for a part that cannot be opened or measured: DAMAGED when it is
+ * not there, or is something else, or is shorter than recorded (APR_EOF);
+ * else what the disk says, since the bytes may well be there.
+ */
+cu_code_t cu_reply_part(cu_reply_t *reply, apr_status_t rv);
+
 /** Facts of an open upload into a reply; texts are copied to pool. */
 void cu_reply_facts(cu_reply_t *reply, const cu_state_file_t *sf,
                     apr_pool_t *pool);
@@ -67,6 +74,16 @@ CU_MUST_CHECK cu_code_t cu_open(const cu_engine_t *engine,
                                 const cu_ask_t *ask, int exclusive,
                                 cu_state_file_t **sf, cu_reply_t *reply,
                                 apr_pool_t *pool);
+
+/**
+ * What is said counts as a promise; but the process that wrote the slot may
+ * have died before it synced it.  To be called before the facts of an upload
+ * are told, by whoever does not write a slot himself.
+ * @return CU_OK; CU_IO, CU_NO_SPACE (then reply says so)
+ */
+CU_MUST_CHECK cu_code_t cu_open_confirm(const cu_engine_t *engine,
+                                        cu_state_file_t *sf,
+                                        cu_reply_t *reply);
 
 /** Is an upload with this slot past its expiry? */
 int cu_open_expired(const cu_engine_t *engine, const cu_state_file_t *sf);

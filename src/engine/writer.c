@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/policy.h"
+#include "store/fault.h"
 
 cu_code_t cu_writer_lock(cu_writer_t *writer, cu_reply_t *reply)
 {
@@ -24,10 +25,14 @@ cu_code_t cu_writer_lock(cu_writer_t *writer, cu_reply_t *reply)
     }
     if (sf->slot.generation != writer->generation
         || sf->slot.status != CU_STATUS_OPEN) {
+        cu_code_t code = cu_open_confirm(writer->engine, sf, reply);
+
         cu_reply_facts(reply, sf, writer->pool);
         cu_state_unlock(sf);
-        return cu_reply_say(reply, CU_SUPERSEDED, APR_SUCCESS,
-                            "a newer request took the upload over");
+        return code != CU_OK
+                   ? code
+                   : cu_reply_say(reply, CU_SUPERSEDED, APR_SUCCESS,
+                                  "a newer request took the upload over");
     }
     return CU_OK;
 }
@@ -56,6 +61,7 @@ cu_code_t cu_writer_record(cu_writer_t *writer, apr_off_t offset, int done,
         ++slot->chunks;
     }
     rv = cu_state_write(sf);
+    CU_KILL_POINT("after_record");
     if (rv != APR_SUCCESS) {
         /* what is not safe was not acknowledged: say so on disk too */
         before.sequence = sf->slot.sequence;
@@ -95,6 +101,7 @@ cu_code_t cu_writer_flush(cu_writer_t *writer, cu_reply_t *reply)
         }
     }
     rv = cu_io_pwritev(writer->part_fd, writer->pieces, writer->count, at);
+    CU_KILL_POINT("after_bytes");
     if (rv != APR_SUCCESS) {
         code = cu_reply_disk(reply, rv, "the bytes cannot be written");
     }

@@ -18,12 +18,11 @@
 #include <string.h>
 
 #include <apr_dbm.h>
-#include <apr_file_info.h>
-#include <apr_file_io.h>
 #include <apr_strings.h>
 
 #include "base/bytes.h"
 #include "store/dirs.h"
+#include "store/fault.h"
 #include "store/io.h"
 
 #define SHARDS 16
@@ -112,10 +111,46 @@ static void shard_unlock(shard_t *shard)
     (void)cu_io_close(&shard->lock_fd);
 }
 
+/* apr_dbm does its own input and output; our calls of it can be made to
+ * fail, and those below are all that return a status. */
 static apr_status_t shard_open(shard_t *shard, int mode)
 {
-    return apr_dbm_open_ex(&shard->db, shard->dbm->type, shard->file, mode,
-                           PERMISSIONS, shard->pool);
+    apr_status_t rv = CU_FAULT_STATUS(CU_FAULT_DBM);
+
+    return rv == APR_SUCCESS
+               ? apr_dbm_open_ex(&shard->db, shard->dbm->type, shard->file,
+                                 mode, PERMISSIONS, shard->pool)
+               : rv;
+}
+
+static apr_status_t db_fetch(apr_dbm_t *db, apr_datum_t key,
+                             apr_datum_t *value)
+{
+    apr_status_t rv = CU_FAULT_STATUS(CU_FAULT_DBM);
+
+    return rv == APR_SUCCESS ? apr_dbm_fetch(db, key, value) : rv;
+}
+
+static apr_status_t db_store(apr_dbm_t *db, apr_datum_t key,
+                             apr_datum_t value)
+{
+    apr_status_t rv = CU_FAULT_STATUS(CU_FAULT_DBM);
+
+    return rv == APR_SUCCESS ? apr_dbm_store(db, key, value) : rv;
+}
+
+static apr_status_t db_delete(apr_dbm_t *db, apr_datum_t key)
+{
+    apr_status_t rv = CU_FAULT_STATUS(CU_FAULT_DBM);
+
+    return rv == APR_SUCCESS ? apr_dbm_delete(db, key) : rv;
+}
+
+static apr_status_t db_next(apr_dbm_t *db, apr_datum_t *key)
+{
+    apr_status_t rv = CU_FAULT_STATUS(CU_FAULT_DBM);
+
+    return rv == APR_SUCCESS ? apr_dbm_nextkey(db, key) : rv;
 }
 
 /* The number of records as the shard itself tells it. */
@@ -123,7 +158,7 @@ static apr_status_t count_get(const shard_t *shard, apr_uint64_t *count)
 {
     apr_datum_t key = { (char *)COUNT_KEY, sizeof(COUNT_KEY) - 1 };
     apr_datum_t value = { NULL, 0 };
-    apr_status_t rv = apr_dbm_fetch(shard->db, key, &value);
+    apr_status_t rv = db_fetch(shard->db, key, &value);
 
     if (rv == APR_SUCCESS && (!value.dptr || value.dsize != COUNT_LEN)) {
         rv = APR_INCOMPLETE;
@@ -141,7 +176,7 @@ static apr_status_t count_set(const shard_t *shard, apr_uint64_t count)
     apr_datum_t value = { (char *)bytes, COUNT_LEN };
 
     (void)cu_put_u64(bytes, count);
-    return apr_dbm_store(shard->db, key, value);
+    return db_store(shard->db, key, value);
 }
 
 /* by: 1 or -1 */
@@ -168,7 +203,7 @@ static apr_status_t shard_store(shard_t *shard, const char *id,
     if (!apr_dbm_exists(shard->db, key)) {
         rv = count_add(shard, 1);
     }
-    return rv == APR_SUCCESS ? apr_dbm_store(shard->db, key, value) : rv;
+    return rv == APR_SUCCESS ? db_store(shard->db, key, value) : rv;
 }
 
 /* The drivers answer differently for a file that is not there (Berkeley DB's
@@ -176,13 +211,12 @@ static apr_status_t shard_store(shard_t *shard, const char *id,
 static int shard_is_missing(const shard_t *shard)
 {
     const char *used1, *used2;
-    apr_finfo_t info;
+    struct stat st;
 
     return apr_dbm_get_usednames_ex(shard->pool, shard->dbm->type,
                                     shard->file, &used1, &used2)
                == APR_SUCCESS
-           && APR_STATUS_IS_ENOENT(
-               apr_stat(&info, used1, APR_FINFO_TYPE, shard->pool));
+           && APR_STATUS_IS_ENOENT(cu_io_stat_path(used1, &st));
 }
 
 /* Remove what an interrupted rebuild left under this name. */
@@ -193,9 +227,9 @@ static void remove_files(shard_t *shard, const char *name)
     if (apr_dbm_get_usednames_ex(shard->pool, shard->dbm->type, name, &used1,
                                  &used2)
         == APR_SUCCESS) {
-        CU_BEST_EFFORT(apr_file_remove(used1, shard->pool));
+        CU_BEST_EFFORT(cu_io_unlink(AT_FDCWD, used1));
         if (used2) {
-            CU_BEST_EFFORT(apr_file_remove(used2, shard->pool));
+            CU_BEST_EFFORT(cu_io_unlink(AT_FDCWD, used2));
         }
     }
 }
@@ -214,11 +248,11 @@ static apr_status_t rename_files(shard_t *shard, const char *from,
                                       &to2);
     }
     if (rv == APR_SUCCESS) {
-        rv = apr_file_rename(from1, to1, shard->pool);
+        rv = cu_io_rename(AT_FDCWD, from1, AT_FDCWD, to1);
         rv = APR_STATUS_IS_ENOENT(rv) ? APR_SUCCESS : rv;
     }
     if (rv == APR_SUCCESS && from2) {
-        rv = apr_file_rename(from2, to2, shard->pool);
+        rv = cu_io_rename(AT_FDCWD, from2, AT_FDCWD, to2);
         rv = APR_STATUS_IS_ENOENT(rv) ? APR_SUCCESS : rv;
     }
     return rv;
@@ -246,6 +280,11 @@ static apr_status_t shard_rebuild(shard_t *shard)
 
     shard_close(shard);
     remove_files(shard, fresh);
+    /* Berkeley DB begins a file under this name; one that a killed process
+     * left makes it wait 100 seconds and then fail, at every try */
+    CU_BEST_EFFORT(cu_io_unlink(
+        AT_FDCWD, apr_psprintf(shard->pool, "%s/__db.%s-%x.new", dbm->dir,
+                               dbm->type, (unsigned int)shard->digit)));
     shard->file = fresh;
     /* not RWTRUNC: Berkeley DB truncates only what exists */
     rv = shard_open(shard, APR_DBM_RWCREATE);
@@ -264,6 +303,9 @@ static apr_status_t shard_rebuild(shard_t *shard)
     }
     if (rv == APR_SUCCESS) {
         rv = rename_files(shard, fresh, live);
+    }
+    else {
+        remove_files(shard, fresh); /* the space is wanted elsewhere */
     }
     return rv;
 }
@@ -339,7 +381,7 @@ static apr_status_t remove_one(shard_t *shard, const char *id,
     if (!apr_dbm_exists(shard->db, key)) {
         return APR_SUCCESS;
     }
-    rv = apr_dbm_delete(shard->db, key);
+    rv = db_delete(shard->db, key);
     return rv == APR_SUCCESS ? count_add(shard, -1) : rv;
 }
 
@@ -370,7 +412,7 @@ static apr_status_t dbm_get(cu_catalogue_t *catalogue, const char *id,
     }
     rv = shard_ready(&shard, APR_DBM_READONLY);
     if (rv == APR_SUCCESS) {
-        rv = apr_dbm_fetch(shard.db, key_of(id, pool), &value);
+        rv = db_fetch(shard.db, key_of(id, pool), &value);
         if (rv == APR_SUCCESS && !value.dptr) {
             rv = APR_NOTFOUND;
         }
@@ -415,7 +457,7 @@ static apr_status_t walk(shard_t *shard, cu_catalogue_visit_fn visit,
         cu_record_t record;
 
         apr_pool_clear(scratch);
-        if (id && apr_dbm_fetch(shard->db, key, &value) == APR_SUCCESS
+        if (id && db_fetch(shard->db, key, &value) == APR_SUCCESS
             && value.dptr) {
             if (cu_record_decode((const unsigned char *)value.dptr,
                                  value.dsize, &record, scratch)
@@ -430,7 +472,7 @@ static apr_status_t walk(shard_t *shard, cu_catalogue_visit_fn visit,
             }
         }
         if (rv == APR_SUCCESS) {
-            rv = apr_dbm_nextkey(shard->db, &key);
+            rv = db_next(shard->db, &key);
         }
     }
     return end_of_walk(rv);
@@ -451,7 +493,7 @@ static apr_status_t shard_verify(shard_t *shard)
     rv = apr_dbm_firstkey(shard->db, &key);
     while (rv == APR_SUCCESS && key.dptr && bound-- > 0 && seen <= said) {
         seen += id_of_key(&key, buf) != NULL;
-        rv = apr_dbm_nextkey(shard->db, &key);
+        rv = db_next(shard->db, &key);
     }
     rv = end_of_walk(rv);
     return rv == APR_SUCCESS && seen != said ? APR_INCOMPLETE : rv;
@@ -509,9 +551,7 @@ static apr_status_t dbm_prepare(cu_catalogue_t *catalogue, const char **why,
                             dbm->type);
         return rv;
     }
-    rv = apr_dir_make(dbm->dir,
-                      APR_FPROT_UREAD | APR_FPROT_UWRITE | APR_FPROT_UEXECUTE,
-                      pool);
+    rv = cu_io_mkdir(AT_FDCWD, dbm->dir, CU_DIR_MODE);
     if (rv != APR_SUCCESS && !APR_STATUS_IS_EEXIST(rv)) {
         *why = apr_psprintf(pool, "cannot make the directory %s", dbm->dir);
         return rv;

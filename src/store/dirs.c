@@ -29,20 +29,19 @@ static apr_status_t step(int *next, int fd, const char *name, int create,
     apr_status_t rv;
 
     rv = cu_io_open(next, fd, name, flags, 0);
-    if (!create || !APR_STATUS_IS_ENOENT(rv)) {
-        return rv;
-    }
-    rv = cu_io_mkdir(fd, name, CU_DIR_MODE);
-    if (rv != APR_SUCCESS && !APR_STATUS_IS_EEXIST(rv)) {
-        return rv;
-    }
-    if (sync) {
-        rv = cu_io_sync_dir(fd);
-        if (rv != APR_SUCCESS) {
-            return rv;
+    if (create && APR_STATUS_IS_ENOENT(rv)) {
+        rv = cu_io_mkdir(fd, name, CU_DIR_MODE);
+        if (rv == APR_SUCCESS || APR_STATUS_IS_EEXIST(rv)) {
+            rv = cu_io_open(next, fd, name, flags, 0);
         }
     }
-    return cu_io_open(next, fd, name, flags, 0);
+    if (rv == APR_SUCCESS && sync) {
+        rv = cu_io_sync_dir(fd);
+        if (rv != APR_SUCCESS) {
+            (void)cu_io_close(next);
+        }
+    }
+    return rv;
 }
 
 apr_status_t cu_dirs_open_beneath(int *fd, int rootfd, const char *path,

@@ -27,7 +27,8 @@ CU_MUST_CHECK apr_status_t cu_dirs_open_root(int *fd, const char *path);
  *               or ".."; the last component is the file and is not opened
  * @param leaf   (out) points at the last component in path
  * @param create make missing directories (CU_DIR_MODE)
- * @param sync   sync every directory that got an entry
+ * @param sync   sync every directory on the way, also those whose entry
+ *               exists already: who made it may have died before its sync
  * @return APR_SUCCESS; APR_EINVAL (not such a path); APR_ENOENT; ELOOP or
  *         ENOTDIR as a status when a component is a link or a file
  */

@@ -7,6 +7,9 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#define CU_FAULT_SYSTEM_CALLS
+#include "store/fault.h"
+
 apr_status_t cu_io_open(int *fd, int dirfd, const char *path, int flags,
                         mode_t mode)
 {
@@ -144,23 +147,66 @@ apr_status_t cu_io_stat(int fd, struct stat *st)
     return fstat(fd, st) < 0 ? APR_FROM_OS_ERROR(errno) : APR_SUCCESS;
 }
 
+apr_status_t cu_io_stat_path(const char *path, struct stat *st)
+{
+    return fstatat(AT_FDCWD, path, st, AT_SYMLINK_NOFOLLOW) < 0
+               ? APR_FROM_OS_ERROR(errno)
+               : APR_SUCCESS;
+}
+
+/* Local file systems are not interrupted in the three that follow; those of
+ * a network or of a program may be. */
 apr_status_t cu_io_mkdir(int dirfd, const char *name, mode_t mode)
 {
-    return mkdirat(dirfd, name, mode) < 0 ? APR_FROM_OS_ERROR(errno)
-                                          : APR_SUCCESS;
+    int rc;
+
+    do {
+        rc = mkdirat(dirfd, name, mode);
+    } while (rc < 0 && errno == EINTR);
+    return rc < 0 ? APR_FROM_OS_ERROR(errno) : APR_SUCCESS;
 }
 
 apr_status_t cu_io_unlink(int dirfd, const char *name)
 {
-    return unlinkat(dirfd, name, 0) < 0 ? APR_FROM_OS_ERROR(errno)
-                                        : APR_SUCCESS;
+    int rc;
+
+    do {
+        rc = unlinkat(dirfd, name, 0);
+    } while (rc < 0 && errno == EINTR);
+    return rc < 0 ? APR_FROM_OS_ERROR(errno) : APR_SUCCESS;
 }
 
 apr_status_t cu_io_rename(int from_dir, const char *from, int to_dir,
                           const char *to)
 {
-    return renameat(from_dir, from, to_dir, to) < 0 ? APR_FROM_OS_ERROR(errno)
-                                                    : APR_SUCCESS;
+    int rc;
+
+    do {
+        rc = renameat(from_dir, from, to_dir, to);
+    } while (rc < 0 && errno == EINTR);
+    return rc < 0 ? APR_FROM_OS_ERROR(errno) : APR_SUCCESS;
+}
+
+apr_status_t cu_io_dir_open(apr_dir_t **dir, const char *path,
+                            apr_pool_t *pool)
+{
+    apr_status_t rv = CU_FAULT_STATUS(CU_FAULT_DIR);
+
+    return rv == APR_SUCCESS ? apr_dir_open(dir, path, pool) : rv;
+}
+
+apr_status_t cu_io_dir_read(apr_dir_t *dir, apr_int32_t wanted,
+                            apr_finfo_t *info)
+{
+    apr_status_t rv = CU_FAULT_STATUS(CU_FAULT_DIR);
+
+    if (rv == APR_SUCCESS) {
+        rv = apr_dir_read(info, wanted, dir);
+    }
+    if (rv == APR_INCOMPLETE) { /* the name is there, which is enough */
+        rv = APR_SUCCESS;
+    }
+    return APR_STATUS_IS_ENOENT(rv) ? APR_EOF : rv;
 }
 
 apr_status_t cu_io_lock(int fd, int exclusive, apr_interval_time_t timeout)

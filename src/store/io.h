@@ -14,6 +14,7 @@
 #include <sys/uio.h>
 
 #include <apr_errno.h>
+#include <apr_file_info.h>
 #include <apr_time.h>
 
 #include "base/result.h"
@@ -61,6 +62,9 @@ CU_MUST_CHECK apr_status_t cu_io_truncate(int fd, apr_off_t len);
 
 CU_MUST_CHECK apr_status_t cu_io_stat(int fd, struct stat *st);
 
+/** fstatat(2) of an absolute path, the link itself if it is one. */
+CU_MUST_CHECK apr_status_t cu_io_stat_path(const char *path, struct stat *st);
+
 /** mkdirat(2); APR_EEXIST when it is there. */
 CU_MUST_CHECK apr_status_t cu_io_mkdir(int dirfd, const char *name,
                                        mode_t mode);
@@ -71,6 +75,19 @@ CU_MUST_CHECK apr_status_t cu_io_unlink(int dirfd, const char *name);
 /** renameat(2): replaces. */
 CU_MUST_CHECK apr_status_t cu_io_rename(int from_dir, const char *from,
                                         int to_dir, const char *to);
+
+/** Open a list of names; closed with the pool. */
+CU_MUST_CHECK apr_status_t cu_io_dir_open(apr_dir_t **dir, const char *path,
+                                          apr_pool_t *pool);
+
+/**
+ * The next name.
+ * @param wanted APR_FINFO_NAME, APR_FINFO_TYPE; a type that the system does
+ *               not tell is APR_UNKFILE or APR_NOFILE
+ * @return APR_SUCCESS; APR_EOF after the last; a status of the disk
+ */
+CU_MUST_CHECK apr_status_t cu_io_dir_read(apr_dir_t *dir, apr_int32_t wanted,
+                                          apr_finfo_t *info);
 
 /**
  * flock(2) on a descriptor opened for this purpose: excludes threads and

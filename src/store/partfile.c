@@ -37,7 +37,7 @@ apr_status_t cu_part_create(int *fd, const char *root, const char *path,
 
 /* Open the directory of a part that should exist. */
 static apr_status_t open_dir_of(int *dirfd, const char *root, const char *path,
-                                const char **leaf)
+                                const char **leaf, int sync)
 {
     apr_status_t rv;
     int rootfd;
@@ -45,9 +45,23 @@ static apr_status_t open_dir_of(int *dirfd, const char *root, const char *path,
     *dirfd = -1;
     rv = cu_dirs_open_root(&rootfd, root);
     if (rv == APR_SUCCESS) {
-        rv = cu_dirs_open_beneath(dirfd, rootfd, path, leaf, 0, 0);
+        rv = cu_dirs_open_beneath(dirfd, rootfd, path, leaf, 0, sync);
     }
     (void)cu_io_close(&rootfd);
+    return rv;
+}
+
+apr_status_t cu_part_sync_name(const char *root, const char *path)
+{
+    const char *leaf;
+    apr_status_t rv;
+    int dirfd;
+
+    rv = open_dir_of(&dirfd, root, path, &leaf, 1);
+    if (rv == APR_SUCCESS) {
+        rv = cu_io_sync_dir(dirfd);
+    }
+    (void)cu_io_close(&dirfd);
     return rv;
 }
 
@@ -59,7 +73,7 @@ apr_status_t cu_part_open(int *fd, const char *root, const char *path)
     int dirfd;
 
     *fd = -1;
-    rv = open_dir_of(&dirfd, root, path, &leaf);
+    rv = open_dir_of(&dirfd, root, path, &leaf, 0);
     if (rv == APR_SUCCESS) {
         rv = cu_io_open(fd, dirfd, leaf, O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
     }
@@ -82,7 +96,7 @@ apr_status_t cu_part_remove(const char *root, const char *path)
     apr_status_t rv;
     int dirfd;
 
-    rv = open_dir_of(&dirfd, root, path, &leaf);
+    rv = open_dir_of(&dirfd, root, path, &leaf, 0);
     if (rv == APR_FROM_OS_ERROR(ENOTDIR) || rv == APR_FROM_OS_ERROR(ELOOP)) {
         rv = APR_ENOENT; /* behind a link is nothing of ours */
     }

@@ -3,12 +3,13 @@
  *
  * THE ORDER OF WRITING (docs/design.md 6), which callers keep:
  *   create:   state file (CREATING, names the part) -> part, made exclusively
- *             -> slot OPEN -> catalogue -> bytes
+ *             -> slot OPEN -> catalogue -> bytes; Sync chunk: each on disk,
+ *             with its name, before the next
  *   append:   bytes -> [Sync chunk: sync of the part] -> slot -> [sync of the
  *             state] -> answer
  *   complete: everything there and verified -> [unless Sync none: sync of the
- *             part] -> slot SEALING -> publish -> slot DONE -> [sync of the
- *             state] -> catalogue -> answer
+ *             part, its name and the state's] -> slot SEALING -> publish ->
+ *             slot DONE -> [sync of the state] -> catalogue -> answer
  *   remove:   slot with a terminal status and raised generation -> part ->
  *             catalogue -> state
  * A part longer than its slot says has an unacknowledged tail; a shorter one
@@ -25,10 +26,14 @@
  * @param fd   (out) open for reading and writing; -1 unless APR_SUCCESS
  * @param root absolute store root, which must exist
  * @param path relative, see cu_dirs_open_beneath()
- * @param sync sync every directory that got an entry
+ * @param sync sync the name, see cu_part_sync_name()
  */
 CU_MUST_CHECK apr_status_t cu_part_create(int *fd, const char *root,
                                           const char *path, int sync);
+
+/** Sync the name of a part: every directory from the root down to it. */
+CU_MUST_CHECK apr_status_t cu_part_sync_name(const char *root,
+                                             const char *path);
 
 /**
  * Open a part for reading and writing.  A link, FIFO or device in its place

@@ -8,6 +8,7 @@
 #include <apr_strings.h>
 
 #include "store/dirs.h"
+#include "store/fault.h"
 #include "store/io.h"
 
 #define SUFFIX ".state"
@@ -74,11 +75,15 @@ static apr_status_t open_bucket(int *fd, const char *state_dir, const char *id,
                                 int sync, apr_pool_t *pool)
 {
     const char *leaf;
-    apr_status_t rv = cu_dirs_open_root(fd, dir_of(state_dir, id, pool));
+    apr_status_t rv;
     int parent;
 
-    if (!APR_STATUS_IS_ENOENT(rv)) {
-        return rv;
+    *fd = -1;
+    if (!sync) {
+        rv = cu_dirs_open_root(fd, dir_of(state_dir, id, pool));
+        if (!APR_STATUS_IS_ENOENT(rv)) {
+            return rv;
+        }
     }
     rv = cu_dirs_open_root(&parent, state_dir);
     if (rv == APR_SUCCESS) {
@@ -125,12 +130,14 @@ apr_status_t cu_state_create(cu_state_file_t **out, const char *state_dir,
     if (rv == APR_SUCCESS) {
         sf->locked = 1;
         rv = write_new(sf, bytes, len);
+        CU_KILL_POINT("after_state_written");
     }
     if (rv == APR_SUCCESS && sync) {
         rv = cu_io_sync(sf->fd);
     }
     if (rv == APR_SUCCESS) {
         rv = cu_io_rename(dirfd, aside, dirfd, name);
+        CU_KILL_POINT("after_rename");
     }
     if (rv == APR_SUCCESS && sync) {
         rv = cu_io_sync_dir(dirfd);
@@ -265,6 +272,22 @@ void cu_state_unlock(cu_state_file_t *sf)
     }
 }
 
+apr_status_t cu_state_sync(cu_state_file_t *sf)
+{
+    const apr_size_t len = (apr_size_t)sf->slots_at + 2 * CU_BLOCK;
+    apr_status_t rv = cu_io_sync(sf->fd);
+    unsigned char *all;
+    apr_size_t got;
+
+    if (rv != APR_SUCCESS) {
+        all = apr_palloc(sf->pool, len);
+        if (cu_io_pread(sf->fd, all, len, 0, &got) == APR_SUCCESS) {
+            CU_BEST_EFFORT(cu_io_pwrite(sf->fd, all, got, 0));
+        }
+    }
+    return rv;
+}
+
 apr_status_t cu_state_write(cu_state_file_t *sf)
 {
     unsigned char block[CU_BLOCK];
@@ -274,13 +297,34 @@ apr_status_t cu_state_write(cu_state_file_t *sf)
     cu_slot_encode(&sf->slot, block);
     rv = cu_io_pwrite(sf->fd, block, sizeof(block),
                       slot_offset(sf, sf->slot.sequence));
+    CU_KILL_POINT("after_slot");
     if (rv == APR_SUCCESS && sf->sync) {
-        rv = cu_io_sync(sf->fd);
+        rv = cu_state_sync(sf);
     }
     if (rv != APR_SUCCESS) {
         /* a second try must hit the same slot, never the last good one */
         --sf->slot.sequence;
     }
+    return rv;
+}
+
+apr_status_t cu_state_sync_name(const cu_state_file_t *sf)
+{
+    apr_status_t rv;
+    int dirfd, above = -1;
+
+    rv = cu_dirs_open_root(&dirfd, sf->dir);
+    if (rv == APR_SUCCESS) {
+        rv = cu_io_sync_dir(dirfd);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = cu_io_open(&above, dirfd, "..", O_RDONLY | O_DIRECTORY, 0);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = cu_io_sync_dir(above);
+    }
+    (void)cu_io_close(&above);
+    (void)cu_io_close(&dirfd);
     return rv;
 }
 
@@ -297,6 +341,13 @@ void cu_state_close(cu_state_file_t *sf)
     if (sf && sf->fd >= 0) {
         apr_pool_cleanup_run(sf->pool, sf, close_cleanup);
     }
+}
+
+int cu_state_is_aside(const char *name)
+{
+    return strlen(name) == CU_UPLOAD_ID_LEN + sizeof(SUFFIX_NEW) - 1
+           && strcmp(name + CU_UPLOAD_ID_LEN, SUFFIX_NEW) == 0
+           && cu_upload_id_valid(name, CU_UPLOAD_ID_LEN);
 }
 
 /* "<id>.state" -> id in buf, anything else -> NULL. */
@@ -330,21 +381,20 @@ apr_status_t cu_state_each(const char *state_dir, int first, int last,
         char id[CU_UPLOAD_ID_LEN + 1];
 
         apr_pool_clear(dir_pool);
-        rv = apr_dir_open(&dir,
-                          apr_psprintf(dir_pool, "%s/state/%02x", state_dir,
-                                       (unsigned int)i),
-                          dir_pool);
+        rv = cu_io_dir_open(&dir,
+                            apr_psprintf(dir_pool, "%s/state/%02x", state_dir,
+                                         (unsigned int)i),
+                            dir_pool);
         if (APR_STATUS_IS_ENOENT(rv)) {
             rv = APR_SUCCESS;
             continue;
         }
         while (rv == APR_SUCCESS) {
-            rv = apr_dir_read(&info, APR_FINFO_NAME, dir);
-            if (rv != APR_SUCCESS && rv != APR_INCOMPLETE) {
-                rv = APR_STATUS_IS_ENOENT(rv) ? APR_SUCCESS : rv;
+            rv = cu_io_dir_read(dir, APR_FINFO_NAME, &info);
+            if (rv != APR_SUCCESS) {
+                rv = APR_STATUS_IS_EOF(rv) ? APR_SUCCESS : rv;
                 break;
             }
-            rv = APR_SUCCESS;
             if (info.name[0] != '.') {
                 apr_pool_clear(scratch);
                 rv = visit(baton, id_of_name(info.name, id), info.name,

@@ -35,7 +35,7 @@ typedef struct cu_state_file_t {
  * renamed), and keep it locked exclusively.
  * @param sf    (out) NULL unless APR_SUCCESS
  * @param first the first slot; sequence is set here
- * @param sync  sync the file and its directory now, and later slots
+ * @param sync  sync the file and its name now, and later slots
  * @return APR_SUCCESS; APR_EINVAL (texts too long); a status of the disk
  */
 CU_MUST_CHECK apr_status_t cu_state_create(cu_state_file_t **sf,
@@ -74,6 +74,16 @@ void cu_state_unlock(cu_state_file_t *sf);
  */
 CU_MUST_CHECK apr_status_t cu_state_write(cu_state_file_t *sf);
 
+/**
+ * Sync the file.  When that fails the kernel calls its pages clean and would
+ * never write them again, so all of it is written once more, for the next
+ * sync to find.  Under a lock.
+ */
+CU_MUST_CHECK apr_status_t cu_state_sync(cu_state_file_t *sf);
+
+/** Sync the file's name: its directory, and that one's. */
+CU_MUST_CHECK apr_status_t cu_state_sync_name(const cu_state_file_t *sf);
+
 /** Remove the file's name.  Under the exclusive lock; the lock stays. */
 CU_MUST_CHECK apr_status_t cu_state_remove(cu_state_file_t *sf);
 
@@ -93,6 +103,9 @@ CU_MUST_CHECK apr_status_t cu_state_each(
     apr_status_t (*visit)(void *baton, const char *id, const char *name,
                           apr_pool_t *scratch),
     void *baton, apr_pool_t *pool);
+
+/** Is this the name of a state file that has not got its name yet? */
+int cu_state_is_aside(const char *name);
 
 /** Where a state file is, for messages. */
 const char *cu_state_path(const char *state_dir, const char *id,

@@ -4,6 +4,7 @@
 #   dialect, serve                      0100-0149
 #   httpd and the main file             0150-0249
 #   cli                                 0250-0299
+# and docs/logs.md has a row for each, and for no other.
 set -u
 files=$(find src mod_chunked_upload.c -name '*.[ch]' ! -path src/base/log.h \
     -type f | sort)
@@ -34,5 +35,27 @@ function bad(what) { print "lognos: " $1 ":" $2 ": " what; problems++ }
 }
 END {
     if (problems) exit 1
-    print "ok   lognos: " count " numbers"
-}'
+}' || exit 1
+
+docs=docs/logs.md
+in_code=$(echo "$uses" | sed 's/.*CULOGNO(\([0-9]*\)).*/CU\1/' | sort -u)
+in_docs=$(sed -n 's/^| \(CU[0-9]*\) |.*/\1/p' $docs | sort)
+problems=0
+for number in $(printf '%s\n' "$in_docs" | uniq -d); do
+    echo "lognos: $docs has $number twice" >&2
+    problems=1
+done
+for number in $in_code; do
+    echo "$in_docs" | grep -q -x "$number" || {
+        echo "lognos: $docs lacks $number" >&2
+        problems=1
+    }
+done
+for number in $in_docs; do
+    echo "$in_code" | grep -q -x "$number" || {
+        echo "lognos: $docs: no code says $number" >&2
+        problems=1
+    }
+done
+[ $problems = 0 ] || exit 1
+echo "ok   lognos: $(echo "$in_code" | wc -l) numbers, each in $docs"

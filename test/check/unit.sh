@@ -36,6 +36,7 @@ for program in "$@"; do
         exit 1
     fi
     printf 'ok   %-28s %4d tests\n' "$name" "$count"
+    sed -n 's/^figures: /     /p' "$log"
     total=$((total + count))
 done
 echo "$total tests in $# programs passed"

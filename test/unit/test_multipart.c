@@ -724,6 +724,29 @@ static void callbacks_can_stop(void **state)
     }
 }
 
+/* A part whose end is no proper delimiter line has no end. */
+static void broken_parts_get_no_end(void **state)
+{
+    static const char *const bodies[] = {
+        HEAD "x\r\n--Bjunk", HEAD "x\r\n--B-x", HEAD "x\r\n--B\rx",
+        HEAD "x\r\n--B", HEAD "x",
+    };
+    static const char expected[] = "{f|-|-: x!";
+    recorder_t rec;
+    size_t i, step;
+
+    (void)state;
+    for (i = 0; i < sizeof(bodies) / sizeof(bodies[0]); ++i) {
+        for (step = 0; step < 2; ++step) {
+            assert_int_equal(run(&rec, "B", bodies[i], strlen(bodies[i]),
+                                 NULL, step),
+                             CU_PARSE_BAD);
+            assert_memory_equal(rec.text, expected, strlen(expected));
+            free(rec.text);
+        }
+    }
+}
+
 /* A stop while the prefix of a false start is given on from our own copy. */
 static void stop_in_a_false_start(void **state)
 {
@@ -968,6 +991,7 @@ int main(void)
         cmocka_unit_test(latin1_at_the_bound),
         cmocka_unit_test(parts_are_counted),
         cmocka_unit_test(callbacks_can_stop),
+        cmocka_unit_test(broken_parts_get_no_end),
         cmocka_unit_test(stop_in_a_false_start),
         cmocka_unit_test(two_kib_sample),
         cmocka_unit_test(megabyte_in_pieces),
