@@ -11,6 +11,7 @@
 #include "httpd/fixups.h"
 #include "httpd/handler.h"
 #include "httpd/lifecycle.h"
+#include "httpd/status.h"
 
 static void register_hooks(apr_pool_t *pool)
 {
@@ -27,6 +28,8 @@ static void register_hooks(apr_pool_t *pool)
                          APR_HOOK_REALLY_FIRST);
     ap_hook_fixups(cu_fixups_run, NULL, after_us, APR_HOOK_REALLY_FIRST);
     ap_hook_handler(cu_handler_run, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_handler(cu_status_run, NULL, NULL, APR_HOOK_MIDDLE);
+    cu_status_register();
 }
 
 module AP_MODULE_DECLARE_DATA chunked_upload_module = {

@@ -1,10 +1,11 @@
 #!/bin/sh
 # What `make -f Makefile.apxs install` does; run by it, with these variables:
-# DESTDIR INSTALL MODULE TOOL libexecdir sysconfdir sbindir docdir.
+# DESTDIR INSTALL MODULE TOOL libexecdir sysconfdir sbindir docdir mandir.
 #
 # The module goes where apxs says, the tool into sbindir, documentation and
 # examples into docdir.  Where Debian's mods-available exists, a2enmod is given
-# chunked_upload.load and .conf; a .conf that differs is never overwritten.
+# chunked_upload.load and .conf (and a second name for them, see below); a .conf
+# that differs is never overwritten.
 set -eu
 DESTDIR=${DESTDIR:-}
 INSTALL=${INSTALL:-install}
@@ -25,6 +26,7 @@ put() { # MODE DIRECTORY FILE...
 [ -n "$libexecdir" ] || { echo "apxs tells no LIBEXECDIR" >&2; exit 1; }
 put 644 "$libexecdir" "$MODULE"
 put 755 "$sbindir" "$TOOL"
+put 644 "${mandir:-/usr/local/share/man}/man8" "$top"/docs/*.8
 put 644 "$docdir" "$top/README.md" "$top/LICENSE" "$top"/docs/*.md
 put 644 "$docdir/examples" "$here"/*.conf "$here"/example.htaccess
 
@@ -56,4 +58,10 @@ else
     $INSTALL -m 644 "$ours" "$theirs.new"
     echo "kept $theirs, which differs from ours: ours is $theirs.new"
 fi
-echo "enable it with:  a2enmod chunked_upload  and restart apache2"
+
+# a2enmod takes the suffix ".load" off its argument by a pattern whose dot is
+# any character: of "chunked_upload" it leaves "chunked_u", and looks for that.
+for suffix in load conf; do
+    ln -sf "chunked_upload.$suffix" "$DESTDIR$mods/chunked_u.$suffix"
+done
+echo "enable it with:  a2enmod chunked_upload  and reload apache2"

@@ -19,5 +19,6 @@
 
 /* SetHandler chunked-upload-complete: completion at a URL of its own. */
 #define CHUNKED_UPLOAD_COMPLETE_HANDLER "chunked-upload-complete"
+#define CHUNKED_UPLOAD_STATUS_HANDLER "chunked-upload-status"
 
 #endif

@@ -21,6 +21,7 @@ static const char *const names[CU_CODE_COUNT] = {
     [CU_DAMAGED] = "DAMAGED",
     [CU_IO] = "IO",
     [CU_BODY_LOST] = "BODY_LOST",
+    [CU_BODY_TOO_LARGE] = "BODY_TOO_LARGE",
     [CU_BUG] = "BUG",
 };
 

@@ -51,6 +51,7 @@ typedef enum cu_code_t {
     CU_DAMAGED,         /* what is on disk contradicts itself; kept, reported */
     CU_IO,              /* the disk failed; reply->rv says how */
     CU_BODY_LOST,       /* the client's body broke off or could not be read */
+    CU_BODY_TOO_LARGE,  /* a request with more than reply->limit bytes */
     CU_BUG,             /* ours */
     CU_CODE_COUNT
 } cu_code_t;

@@ -376,7 +376,7 @@ static const status_row_t status_of[CU_CODE_COUNT];
 
 static const char *detail_text(const cu_exchange_t *x, cu_code_t code)
 {
-    if (code == CU_TOO_LARGE) {
+    if (code == CU_TOO_LARGE || code == CU_BODY_TOO_LARGE) {
         return apr_psprintf(x->wire->pool, "%s (%" APR_OFF_T_FMT " bytes)",
                             status_of[code].detail, x->reply.limit);
     }
@@ -452,5 +452,6 @@ static const status_row_t status_of[CU_CODE_COUNT] = {
     [CU_DAMAGED] = { 500, "Upload is damaged", 0 },
     [CU_IO] = { 500, "Internal server error", 0 },
     [CU_BODY_LOST] = { 400, "Request body could not be read", 0 },
+    [CU_BODY_TOO_LARGE] = { 413, "Size of request exceeds the limit", 0 },
     [CU_BUG] = { 500, "Internal server error", 0 },
 };

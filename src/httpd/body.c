@@ -13,6 +13,7 @@
 #include <util_filter.h>
 
 #include "base/number.h"
+#include "httpd/fixups.h"
 
 /* One read of the filters.  httpd allocates no more than arrives. */
 #define READ_BYTES (256 * 1024)
@@ -29,6 +30,7 @@ struct cu_request_body_t {
     apr_bucket *next;            /* first bucket not given yet */
     apr_off_t given;             /* bytes that arrived so far */
     int at_end;                  /* the end of the body was seen */
+    int answered;                /* a filter did, instead of us */
     apr_status_t rv;             /* first failure; stays */
 };
 
@@ -44,6 +46,10 @@ static apr_status_t fetch(cu_request_body_t *source, apr_read_type_e block)
     if (rv == APR_SUCCESS && block == APR_BLOCK_READ
         && APR_BRIGADE_EMPTY(source->brigade)) {
         rv = APR_EGENERAL; /* a filter that breaks its promise to block */
+    }
+    if (rv == AP_FILTER_ERROR) {
+        source->answered = 1;
+        rv = APR_ECONNABORTED; /* AP_FILTER_ERROR is no apr_status_t */
     }
     /* An end without EOS is not the body's end. */
     return APR_STATUS_IS_EOF(rv) ? APR_INCOMPLETE : rv;
@@ -129,7 +135,13 @@ cu_request_body_t *cu_body_open(cu_body_t *body, request_rec *r)
     source->next = APR_BRIGADE_SENTINEL(source->brigade);
     body->read = body_read;
     body->baton = source;
+    body->limit = cu_fixups_take_body_limit(r);
     return source;
+}
+
+int cu_body_is_answered(const cu_request_body_t *source)
+{
+    return source->answered;
 }
 
 int cu_body_at_end(const cu_request_body_t *source)

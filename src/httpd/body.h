@@ -14,10 +14,16 @@ typedef struct cu_request_body_t cu_request_body_t;
 /**
  * Make a request's body readable.  Reads nothing yet, so a client that waits
  * for "100 Continue" goes on waiting.
- * @param body (out) read() and its baton; lives as long as the request
- * @return for the two functions below
+ * @param body (out) all of it; lives as long as the request
+ * @return for the functions below
  */
 cu_request_body_t *cu_body_open(cu_body_t *body, request_rec *r);
+
+/**
+ * Has a filter answered the client itself?  What it said is then no reason
+ * that anybody else could name.
+ */
+int cu_body_is_answered(const cu_request_body_t *source);
 
 /** Has the body been read to its end? */
 int cu_body_at_end(const cu_request_body_t *source);

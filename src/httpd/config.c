@@ -23,6 +23,8 @@ void *cu_config_create_server(apr_pool_t *pool, server_rec *s)
     config->root = NULL;
     config->dbm = "db";
     config->sync = CU_SYNC_COMPLETE;
+    config->reap_interval = apr_time_from_sec(10 * 60);
+    config->keep_complete = -1;
     return config;
 }
 
@@ -37,6 +39,8 @@ void *cu_config_merge_server(apr_pool_t *pool, void *base_config,
     MERGE(root);
     MERGE(dbm);
     MERGE(sync);
+    MERGE(reap_interval);
+    MERGE(keep_complete);
     merged->mentioned = base->mentioned || add->mentioned;
     return merged;
 }
@@ -55,6 +59,7 @@ void *cu_config_create_dir(apr_pool_t *pool, char *dir)
     config->digest = CU_DIGEST_MD5;
     config->content_type = "application/json";
     config->anonymous = 1;
+    config->status_scope = CU_SHOW_NOTHING;
     return config;
 }
 
@@ -75,6 +80,7 @@ void *cu_config_merge_dir(apr_pool_t *pool, void *base_config,
     MERGE(digest);
     MERGE(content_type);
     MERGE(anonymous);
+    MERGE(status_scope);
     return merged;
 }
 
@@ -108,6 +114,11 @@ void cu_config_policy(const request_rec *r, cu_policy_t *policy)
     policy->path_template = config->path_template;
     policy->digest = config->digest;
     policy->anonymous = config->anonymous;
+}
+
+cu_show_t cu_config_status_scope(const request_rec *r)
+{
+    return dir_config_of(r)->status_scope;
 }
 
 void cu_config_settings(const request_rec *r, cu_dialect_settings_t *settings)

@@ -30,16 +30,28 @@ typedef struct cu_server_config_t {
     const char *root;      /* absolute, or NULL: below the state directory */
     const char *dbm;
     cu_sync_t sync;
+    apr_interval_time_t reap_interval; /* -1: no reaper */
+    apr_interval_time_t keep_complete; /* -1: complete uploads stay */
     unsigned int state_dir_set : 1;
     unsigned int root_set : 1;
     unsigned int dbm_set : 1;
     unsigned int sync_set : 1;
+    unsigned int reap_interval_set : 1;
+    unsigned int keep_complete_set : 1;
 
     unsigned int mentioned : 1; /* a directive of ours is in this server's part
                                    of the configuration (.htaccess is not) */
     const cu_engine_t *engine;  /* set by cu_lifecycle_start(), then constant;
                                    NULL while nothing is configured */
 } cu_server_config_t;
+
+/* What the status page shows.  Nothing by default: a SetHandler in an
+ * .htaccess must not open it. */
+typedef enum cu_show_t {
+    CU_SHOW_NOTHING,
+    CU_SHOW_OWN, /* running uploads of the virtual host */
+    CU_SHOW_ALL  /* of all, and the totals */
+} cu_show_t;
 
 typedef struct cu_dir_config_t {
     apr_interval_time_t expire; /* one directive, one x_set with the next */
@@ -51,6 +63,7 @@ typedef struct cu_dir_config_t {
     cu_digest_alg_t digest;
     const char *content_type;
     int anonymous;
+    cu_show_t status_scope;
     unsigned int expire_set : 1;
     unsigned int path_template_set : 1;
     unsigned int max_bytes_set : 1;
@@ -59,6 +72,7 @@ typedef struct cu_dir_config_t {
     unsigned int digest_set : 1;
     unsigned int content_type_set : 1;
     unsigned int anonymous_set : 1;
+    unsigned int status_scope_set : 1;
 } cu_dir_config_t;
 
 /* The four functions of the module record. */
@@ -78,6 +92,9 @@ const cu_engine_t *cu_config_engine(const request_rec *r);
 
 /** The limits and rules in force for a request, by reference. */
 void cu_config_policy(const request_rec *r, cu_policy_t *policy);
+
+/** What does the status page at this place show? */
+cu_show_t cu_config_status_scope(const request_rec *r);
 
 /** The settings of translation in force for a request, by reference. */
 void cu_config_settings(const request_rec *r,

@@ -113,6 +113,36 @@ static const char *set_sync(cmd_parms *cmd, void *dir, const char *value)
     return refuse(cmd, "the value must be none, complete or chunk");
 }
 
+static const char *set_reap_interval(cmd_parms *cmd, void *dir,
+                                     const char *value)
+{
+    cu_server_config_t *config = cu_config_of_server(cmd->server);
+    const char *sentence = cu_number_parse_age(value, &config->reap_interval);
+
+    (void)dir;
+    mention(cmd);
+    if (sentence) {
+        return refuse(cmd, sentence);
+    }
+    config->reap_interval_set = 1;
+    return NULL;
+}
+
+static const char *set_keep_complete(cmd_parms *cmd, void *dir,
+                                     const char *value)
+{
+    cu_server_config_t *config = cu_config_of_server(cmd->server);
+    const char *sentence = cu_number_parse_age(value, &config->keep_complete);
+
+    (void)dir;
+    mention(cmd);
+    if (sentence) {
+        return refuse(cmd, sentence);
+    }
+    config->keep_complete_set = 1;
+    return NULL;
+}
+
 /* ---- directory and .htaccess ---- */
 
 static const char *set_expire(cmd_parms *cmd, void *dir, const char *age,
@@ -266,6 +296,28 @@ static const char *set_anonymous(cmd_parms *cmd, void *dir, int flag)
     return NULL;
 }
 
+static const char *set_status_scope(cmd_parms *cmd, void *dir,
+                                    const char *value)
+{
+    cu_dir_config_t *config = dir;
+
+    mention(cmd);
+    if (!ap_cstr_casecmp(value, "none")) {
+        config->status_scope = CU_SHOW_NOTHING;
+    }
+    else if (!ap_cstr_casecmp(value, "own")) {
+        config->status_scope = CU_SHOW_OWN;
+    }
+    else if (!ap_cstr_casecmp(value, "all")) {
+        config->status_scope = CU_SHOW_ALL;
+    }
+    else {
+        return refuse(cmd, "the value must be none, own or all");
+    }
+    config->status_scope_set = 1;
+    return NULL;
+}
+
 const command_rec cu_directives[] = {
     AP_INIT_TAKE1("ChunkedUploadStateDir", set_state_dir, NULL, RSRC_CONF,
                   "directory for the state of uploads, made at start-up"),
@@ -278,6 +330,14 @@ const command_rec cu_directives[] = {
     AP_INIT_TAKE1("ChunkedUploadSync", set_sync, NULL, RSRC_CONF,
                   "what is safe against power loss: none, complete (finished "
                   "uploads) or chunk (every acknowledged chunk)"),
+    AP_INIT_TAKE1("ChunkedUploadReapInterval", set_reap_interval, NULL,
+                  RSRC_CONF,
+                  "time from one search for expired uploads to the next, such "
+                  "as 10m, or None"),
+    AP_INIT_TAKE1("ChunkedUploadKeepComplete", set_keep_complete, NULL,
+                  RSRC_CONF,
+                  "age since its completion at which a complete upload is "
+                  "removed, such as 30d, or None"),
     AP_INIT_TAKE12("ChunkedUploadExpire", set_expire, NULL, OR_FILEINFO,
                    "age at which an unfinished upload expires, such as 1d, or "
                    "None; then optionally created or idle"),
@@ -298,5 +358,9 @@ const command_rec cu_directives[] = {
                   OR_FILEINFO, "media type of the JSON answers"),
     AP_INIT_FLAG("ChunkedUploadAnonymous", set_anonymous, NULL, OR_FILEINFO,
                  "Off: requests without an authenticated user are refused"),
+    AP_INIT_TAKE1("ChunkedUploadStatusScope", set_status_scope, NULL,
+                  RSRC_CONF | ACCESS_CONF,
+                  "what the status page shows: none, own (this virtual "
+                  "host's running uploads) or all"),
     { NULL, { NULL }, NULL, 0, RAW_ARGS, NULL }
 };

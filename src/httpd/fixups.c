@@ -65,22 +65,6 @@ int cu_fixups_before_negotiation(request_rec *r)
 }
 
 /*
- * LimitRequestBody unset means 1 GiB since httpd 2.4.54: then the limits of
- * uploads hold instead.  "Unset" is what a new configuration has.
- */
-static void lift_default_body_limit(request_rec *r)
-{
-    const core_dir_config *current =
-        ap_get_core_module_config(r->per_dir_config);
-    core_dir_config *silent = silent_core_config(r->pool);
-
-    if (current->limit_req_body == silent->limit_req_body) {
-        silent->limit_req_body = 0; /* no limit */
-        merge_core_config(r, silent);
-    }
-}
-
-/*
  * Rewrite rules of a directory (WordPress, Laravel) would send E/<id> to the
  * front controller.  Merging an empty configuration is not enough, since
  * RewriteOptions Inherit would bring the rules back: it is set as it is.
@@ -110,8 +94,27 @@ int cu_fixups_run(request_rec *r)
         return DECLINED;
     }
     silence_rewrite(r);
-    lift_default_body_limit(r);
-    /* mod_dir acts on directories (index page, missing slash) only. */
-    r->finfo.filetype = APR_NOFILE;
+    /* mod_dir acts on directories (index page, missing slash), mod_speling on
+     * what is missing (a file with a name like it). */
+    r->finfo.filetype = APR_UNKFILE;
     return DECLINED;
+}
+
+/*
+ * LimitRequestBody unset means 1 GiB since httpd 2.4.54: then the limits of
+ * uploads hold instead.  "Unset" is what a new configuration has.
+ */
+apr_off_t cu_fixups_take_body_limit(request_rec *r)
+{
+    const core_dir_config *current =
+        ap_get_core_module_config(r->per_dir_config);
+    core_dir_config *silent = silent_core_config(r->pool);
+    apr_off_t limit = current->limit_req_body;
+
+    if (limit == silent->limit_req_body) {
+        limit = 0;
+    }
+    silent->limit_req_body = 0;
+    merge_core_config(r, silent);
+    return limit;
 }

@@ -16,10 +16,17 @@
 int cu_fixups_before_negotiation(request_rec *r);
 
 /**
- * fixups hook, to run before mod_rewrite and mod_dir: no per-directory rewrite
- * rules, no index page, no slash redirect; and no default limit on the body.
+ * fixups hook, to run before mod_rewrite, mod_dir and mod_speling: no
+ * per-directory rewrite rules, no index page, no slash redirect, no correction.
  * @return DECLINED
  */
 int cu_fixups_run(request_rec *r);
+
+/**
+ * LimitRequestBody becomes ours to keep: httpd would answer by an HTML page
+ * of its own.  To be called before the body is read.
+ * @return bytes; 0 where the administrator set no limit
+ */
+apr_off_t cu_fixups_take_body_limit(request_rec *r);
 
 #endif

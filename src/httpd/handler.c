@@ -16,7 +16,9 @@
 #include "engine/upload.h"
 #include "httpd/body.h"
 #include "httpd/config.h"
+#include "httpd/counters.h"
 #include "httpd/log_sink.h"
+#include "httpd/reaper.h"
 #include "mod_chunked_upload.h"
 #include "serve/serve.h"
 
@@ -37,7 +39,7 @@ int cu_handler_named(const char *name, cu_handler_t *kind)
  * Uploads belong to a virtual host: its configured name, which no client can
  * choose, without the port, so that http and https are one.
  */
-static const char *scope_of(const request_rec *r)
+const char *cu_handler_scope(const request_rec *r)
 {
     const char *name = r->server->server_hostname;
     char *scope = apr_pstrdup(r->pool, name ? name : "");
@@ -57,7 +59,7 @@ static void read_wire(request_rec *r, cu_handler_t kind, cu_wire_t *wire)
     wire->query = r->args;
     wire->headers_in = r->headers_in;
     wire->user = r->user;
-    wire->scope = scope_of(r);
+    wire->scope = cu_handler_scope(r);
     wire->handler = kind;
     wire->pool = r->pool;
 }
@@ -90,24 +92,17 @@ static void send_wire(request_rec *r, const cu_wire_t *wire)
     }
 }
 
-/*
- * The status of a body that could not be read.
- * @return OK, or AP_FILTER_ERROR when httpd has answered by itself
- */
-static int blame_body(cu_wire_t *wire, const cu_outcome_t *outcome)
+/* The status of a body that could not be read: httpd knows a time-out, else
+ * the dialect's holds. */
+static void blame_body(cu_wire_t *wire, const cu_outcome_t *outcome)
 {
     int status = ap_map_http_request_error(outcome->body_rv,
                                            HTTP_BAD_REQUEST);
 
-    if (status == AP_FILTER_ERROR) {
-        return AP_FILTER_ERROR;
-    }
-    /* httpd knows a time-out and a request too large; else the dialect's. */
     if (status != HTTP_BAD_REQUEST || wire->status == 0) {
         wire->status = status;
     }
     wire->close = 1;
-    return OK;
 }
 
 /*
@@ -164,13 +159,20 @@ int cu_handler_run(request_rec *r)
     memset(&outcome, 0, sizeof(outcome));
     source = cu_body_open(&body, r);
     cu_serve(&serve, &wire, &body, &outcome);
-    if (outcome.code == CU_BODY_LOST && blame_body(&wire, &outcome) != OK) {
-        return AP_FILTER_ERROR;
+    cu_counters_observe(r, serve.engine, &outcome, &log);
+    if (outcome.code == CU_BODY_LOST) {
+        if (cu_body_is_answered(source)) {
+            return AP_FILTER_ERROR;
+        }
+        blame_body(&wire, &outcome);
     }
     push = let_go(r, source, wire.close);
     send_wire(r, &wire);
     if (push) {
         (void)ap_rflush(r);
+    }
+    if (outcome.created && outcome.code == CU_OK) {
+        cu_reaper_lazily(r, serve.engine);
     }
     return OK;
 }

@@ -16,6 +16,9 @@
  */
 int cu_handler_named(const char *name, cu_handler_t *kind);
 
+/** The scope of a request's uploads: its virtual host's configured name. */
+const char *cu_handler_scope(const request_rec *r);
+
 /** The handler hook: OK with the answer sent, DECLINED, or a status. */
 int cu_handler_run(request_rec *r);
 

@@ -9,6 +9,7 @@
  */
 #include "httpd/lifecycle.h"
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -23,7 +24,9 @@
 
 #include "base/log.h"
 #include "httpd/config.h"
+#include "httpd/counters.h"
 #include "httpd/log_sink.h"
+#include "httpd/reaper.h"
 #include "mod_chunked_upload.h"
 
 /* Is this node another server's part of the configuration? */
@@ -85,8 +88,57 @@ static const char *engine_key(const cu_server_config_t *config,
 
 /* ---- what can be seen without writing ---- */
 
+/* Without slashes at the end; "" for the root of all. */
+static char *trimmed(const char *path, apr_pool_t *pool)
+{
+    apr_size_t len = strlen(path);
+
+    while (len > 0 && path[len - 1] == '/') {
+        --len;
+    }
+    return apr_pstrmemdup(pool, path, len);
+}
+
+static const char *parent_of(const char *path, apr_pool_t *pool)
+{
+    char *own = trimmed(path, pool);
+    char *slash = strrchr(own, '/');
+
+    if (slash) {
+        *slash = '\0';
+    }
+    return trimmed(own, pool);
+}
+
+/*
+ * A directory that is not there is made at start-up; what it is made in is
+ * not, unless it is the state directory itself.
+ */
+static int check_parent(const char *directive, const char *path,
+                        const cu_server_config_t *config, const cu_log_t *log,
+                        apr_pool_t *pool)
+{
+    const char *parent = parent_of(path, pool);
+    apr_status_t rv;
+
+    if (!*parent) {
+        parent = "/";
+    }
+    if (!strcmp(parent, trimmed(config->state_dir, pool))
+        || access(parent, W_OK | X_OK) == 0) {
+        return OK;
+    }
+    rv = APR_FROM_OS_ERROR(errno);
+    /* `httpd -t` may be run by somebody who may do less than the server. */
+    cu_log(log, APR_STATUS_IS_EACCES(rv) ? CU_LOG_WARNING : CU_LOG_ERROR, rv,
+           CULOGNO(0157) "%s %s cannot be made in %s: make that directory, or "
+           "name another path", directive, path, parent);
+    return APR_STATUS_IS_EACCES(rv) ? OK : HTTP_INTERNAL_SERVER_ERROR;
+}
+
 /* A directory of ours that exists must be one, and nobody else's. */
 static int check_directory(const char *directive, const char *path,
+                           const cu_server_config_t *config,
                            const cu_log_t *log, apr_pool_t *pool)
 {
     const apr_fileperms_t foreign_write = APR_FPROT_GWRITE | APR_FPROT_WWRITE;
@@ -97,7 +149,7 @@ static int check_directory(const char *directive, const char *path,
     rv = apr_stat(&info, path, APR_FINFO_TYPE | APR_FINFO_PROT
                                    | APR_FINFO_USER, pool);
     if (APR_STATUS_IS_ENOENT(rv)) {
-        return OK; /* it will be made */
+        return check_parent(directive, path, config, log, pool);
     }
     if (rv == APR_SUCCESS && info.filetype != APR_DIR) {
         rv = APR_ENOTDIR;
@@ -178,13 +230,51 @@ static void warn_of_document_root(const char *directive, const char *path,
     }
 }
 
-static void warn_of_places(const cu_server_config_t *config,
-                           const server_rec *servers, const cu_log_t *log)
+/*
+ * Root makes a directory anywhere; the children must come to it.  Groups that
+ * they have besides are not known here, so they get the benefit of the doubt.
+ */
+static void warn_of_passage(const char *directive, const char *path,
+                            const cu_log_t *log, apr_pool_t *pool)
 {
-    warn_of_document_root("ChunkedUploadStateDir", config->state_dir, servers,
-                          log);
+    const char *at = path;
+    long uid, gid;
+
+    children_ids(&uid, &gid);
+    while (uid >= 0 && *(at = parent_of(at, pool))) {
+        const apr_fileperms_t others = APR_FPROT_GEXECUTE | APR_FPROT_WEXECUTE;
+        apr_finfo_t info;
+
+        if (apr_stat(&info, at, APR_FINFO_PROT | APR_FINFO_USER, pool)
+            != APR_SUCCESS) {
+            continue;
+        }
+        if (!(info.protection & ((long)info.user == uid ? APR_FPROT_UEXECUTE
+                                                        : others))) {
+            cu_log(log, CU_LOG_WARNING, APR_SUCCESS,
+                   CULOGNO(0158) "%s %s: httpd's children, user %ld, may not "
+                   "pass through %s: name another path, or run chmod o+x %s",
+                   directive, path, uid, at, at);
+        }
+    }
+}
+
+static void warn_of_place(const char *directive, const char *path,
+                          const server_rec *servers, const cu_log_t *log,
+                          apr_pool_t *pool)
+{
+    warn_of_document_root(directive, path, servers, log);
+    warn_of_passage(directive, path, log, pool);
+}
+
+static void warn_of_places(const cu_server_config_t *config,
+                           const server_rec *servers, const cu_log_t *log,
+                           apr_pool_t *pool)
+{
+    warn_of_place("ChunkedUploadStateDir", config->state_dir, servers, log,
+                  pool);
     if (config->root) {
-        warn_of_document_root("ChunkedUploadRoot", config->root, servers, log);
+        warn_of_place("ChunkedUploadRoot", config->root, servers, log, pool);
     }
 }
 
@@ -193,17 +283,18 @@ static int check_server(const cu_server_config_t *config,
                         apr_pool_t *pool)
 {
     int status = check_directory("ChunkedUploadStateDir", config->state_dir,
-                                 log, pool);
+                                 config, log, pool);
 
     if (status == OK && config->root) {
-        status = check_directory("ChunkedUploadRoot", config->root, log, pool);
+        status = check_directory("ChunkedUploadRoot", config->root, config,
+                                 log, pool);
     }
     if (status == OK) {
         status = check_dbm(config->dbm, log, pool);
     }
     /* When httpd really starts, the error log is opened only after this. */
     if (status == OK && ap_state_query(AP_SQ_RUN_MODE) != AP_SQ_RM_NORMAL) {
-        warn_of_places(config, servers, log);
+        warn_of_places(config, servers, log, pool);
     }
     return status;
 }
@@ -272,7 +363,7 @@ static cu_engine_t *start_engine(const cu_server_config_t *config,
         return NULL;
     }
     if (ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_CREATE_PRE_CONFIG) {
-        warn_of_places(config, servers, &log);
+        warn_of_places(config, servers, &log, ptemp);
     }
     return engine;
 }
@@ -300,6 +391,10 @@ int cu_lifecycle_start(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
             apr_hash_set(engines, key, APR_HASH_KEY_STRING, engine);
         }
         config->engine = engine;
+    }
+    if (apr_hash_count(engines) > 0) {
+        cu_counters_start(main_server);
+        cu_reaper_start(main_server, pconf);
     }
     return OK;
 }

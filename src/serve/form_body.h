@@ -16,8 +16,8 @@
  * @param x      complaint is set with CU_BAD_ASK
  * @param chunk  NULL: every file is skipped
  * @return CU_OK: the form was whole and the dialect is content with it;
- *         CU_BODY_LOST; CU_BAD_ASK for the grammar; what the dialect or the
- *         chunk said
+ *         CU_BODY_LOST; CU_BODY_TOO_LARGE; CU_BAD_ASK for the grammar; what
+ *         the dialect or the chunk said
  */
 CU_MUST_CHECK cu_code_t cu_form_body_read(cu_exchange_t *x,
                                           cu_source_t *source,

@@ -189,6 +189,16 @@ void cu_serve(const cu_serve_t *serve, cu_wire_t *wire, const cu_body_t *body,
     outcome->body_rv = x->code == CU_BODY_LOST ? request->source.rv
                                                : APR_SUCCESS;
     outcome->id = x->reply.id ? x->reply.id : x->ask.id;
+    outcome->op = x->op;
+    outcome->created = x->op == CU_OP_APPEND && !x->ask.id;
+    outcome->received = x->op == CU_OP_APPEND && x->code == CU_OK
+                            ? x->reply.offset - x->ask.offset
+                            : 0;
+    outcome->reply = &x->reply;
+    if (x->code == CU_BODY_TOO_LARGE) {
+        x->reply.limit = body->limit;
+        x->reply.detail = "more than one request may have";
+    }
     if (x->code != CU_OK) {
         cu_chunk_abort(&request->chunk);
     }

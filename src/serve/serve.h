@@ -23,6 +23,7 @@ typedef struct cu_body_t {
     apr_status_t (*read)(void *baton, struct iovec *pieces, int max,
                          int *count);
     void *baton;
+    apr_off_t limit; /* bytes that one request may have; 0: any number */
 } cu_body_t;
 
 typedef struct cu_serve_t {
@@ -38,6 +39,10 @@ typedef struct cu_outcome_t {
     apr_status_t body_rv; /* CU_BODY_LOST: what read() said; the skin maps it
                              to a status when the wire has none */
     const char *id;       /* upload concerned, or NULL */
+    cu_op_t op;
+    int created;          /* an append that made its upload */
+    apr_off_t received;   /* bytes that an append added; 0 unless CU_OK */
+    const cu_reply_t *reply; /* the facts; lives as long as the wire's pool */
 } cu_outcome_t;
 
 /**

@@ -42,6 +42,15 @@ void cu_source_init(cu_source_t *source, const cu_body_t *body,
                       && apr_cstr_casecmp(expect, "100-continue") == 0;
 }
 
+/* Told before the first read, a client that waits for "100 Continue" need not
+ * send what would be refused. */
+static int is_too_large(const cu_source_t *source)
+{
+    const apr_off_t limit = source->body->limit;
+
+    return limit > 0 && (source->length > limit || source->taken > limit);
+}
+
 cu_code_t cu_source_next(cu_source_t *source)
 {
     apr_status_t rv;
@@ -53,6 +62,9 @@ cu_code_t cu_source_next(cu_source_t *source)
     }
     if (source->rv != APR_SUCCESS) {
         return CU_BODY_LOST;
+    }
+    if (is_too_large(source)) {
+        return CU_BODY_TOO_LARGE;
     }
     source->asked = 1;
     rv = source->body->read(source->body->baton, source->pieces,
@@ -69,6 +81,10 @@ cu_code_t cu_source_next(cu_source_t *source)
     }
     for (i = 0; i < source->count; ++i) {
         source->taken += (apr_off_t)source->pieces[i].iov_len;
+    }
+    if (is_too_large(source)) {
+        source->count = 0;
+        return CU_BODY_TOO_LARGE;
     }
     return CU_OK;
 }

@@ -32,7 +32,8 @@ void cu_source_init(cu_source_t *source, const cu_body_t *body,
 /**
  * The next pieces, valid until the next call.
  * @return CU_OK: source->count pieces, or none and source->ended is set;
- *         CU_BODY_LOST: source->rv says why
+ *         CU_BODY_LOST: source->rv says why;
+ *         CU_BODY_TOO_LARGE: by what the head says, or by what came
  */
 CU_MUST_CHECK cu_code_t cu_source_next(cu_source_t *source);
 

@@ -520,7 +520,7 @@ static void run(scene_t *scene, const uint8_t *data, size_t size)
 {
     const uint8_t *p = data;
     body_t body = { NULL, 0, 0, p[2], (p[0] & CUT_OFF) != 0, NULL };
-    cu_body_t source = { feed, &body };
+    cu_body_t source = { feed, &body, 0 };
     cu_outcome_t outcome;
     cu_wire_t wire;
     int fd = lowest_fd(), i;

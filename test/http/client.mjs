@@ -83,8 +83,12 @@ export class Wire {
                 go(false);
                 return;
             }
-            this.socket.write(data, (error) => go(!error));
-            this.socket.once('close', () => go(false));
+            const closed = () => go(false);
+            this.socket.once('close', closed);
+            this.socket.write(data, (error) => {
+                this.socket.off('close', closed);
+                go(!error);
+            });
         });
     }
 
@@ -237,7 +241,8 @@ export function head(method, target, headers)
         (Array.isArray(value) ? value : [value])
             .filter((v) => v !== undefined && v !== null)
             .map((v) => `${name}: ${v}\r\n`));
-    return Buffer.from(`${method} ${target} HTTP/1.1\r\nHost: localhost\r\n`
+    const host = headers.Host === undefined ? 'Host: localhost\r\n' : '';
+    return Buffer.from(`${method} ${target} HTTP/1.1\r\n${host}`
                        + lines.join('') + '\r\n', 'latin1');
 }
 

@@ -36,11 +36,19 @@ const PER_DIR = {
         /media type/],
     ChunkedUploadAnonymous: [['perhaps', '""'], /must be On or Off/]
 };
+/* Per directory, but the administrator's: not in .htaccess. */
+const ADMIN = {
+    ChunkedUploadStatusScope: [['mine', 'On', '""'], /none, own or all/]
+};
 const SERVER = {
     ChunkedUploadStateDir: [['""'], /path of a directory/],
     ChunkedUploadRoot: [['""'], /path of a directory/],
     ChunkedUploadDBM: [['mysql', '""'], /db, sdbm, gdbm, ndbm or default/],
-    ChunkedUploadSync: [['always', '""'], /none, complete or chunk/]
+    ChunkedUploadSync: [['always', '""'], /none, complete or chunk/],
+    ChunkedUploadReapInterval: [['0', '1x', '-1', 'Off', '""'],
+        /unit s, m, h, d or w/],
+    ChunkedUploadKeepComplete: [['0', '1y', '-5', 'On', '""'],
+        /unit s, m, h, d or w/]
 };
 const GOOD = {
     ChunkedUploadExpire: ['1d', '30s', '2h idle', '1w created', 'None'],
@@ -51,13 +59,17 @@ const GOOD = {
     ChunkedUploadDigest: ['md5', 'MD5', 'None'],
     ChunkedUploadContentType: ['application/json', 'text/plain'],
     ChunkedUploadAnonymous: ['On', 'Off'],
+    ChunkedUploadStatusScope: ['none', 'own', 'All'],
     ChunkedUploadStateDir: ['"@ROOT@/var/other"'],
     ChunkedUploadRoot: ['"@ROOT@/var/bytes"'],
     ChunkedUploadDBM: ['sdbm', 'db'],
-    ChunkedUploadSync: ['none', 'complete', 'Chunk']
+    ChunkedUploadSync: ['none', 'complete', 'Chunk'],
+    ChunkedUploadReapInterval: ['1s', '10m', '1h', 'None'],
+    ChunkedUploadKeepComplete: ['30d', '1w', 'none']
 };
 
 for (const [name, [values, sentence]] of Object.entries({ ...PER_DIR,
+                                                          ...ADMIN,
                                                           ...SERVER })) {
     test(`${name}: a wrong value fails httpd -t with a sentence`, () => {
         for (const value of values) {
@@ -78,7 +90,7 @@ for (const [name, [values, sentence]] of Object.entries({ ...PER_DIR,
     });
 }
 
-for (const name of Object.keys(PER_DIR)) {
+for (const name of Object.keys({ ...PER_DIR, ...ADMIN })) {
     test(`${name} is taken in Directory, Location, Files and a host`, () => {
         const lines = GOOD[name].map((value) => `    ${name} ${value}`)
             .join('\n');
@@ -201,7 +213,7 @@ onServer('.htaccess', {
     }
 
     test('server directives do not belong in .htaccess', async () => {
-        for (const name of Object.keys(SERVER)) {
+        for (const name of Object.keys({ ...SERVER, ...ADMIN })) {
             const dir = path.join(at.s.docroot, `server-${name}`);
             fs.mkdirSync(dir);
             fs.writeFileSync(path.join(dir, '.htaccess'), `${name} none\n`);

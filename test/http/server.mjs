@@ -391,7 +391,8 @@ class Server {
     ctl(...args)
     {
         return spawnSync(CTL, ['-d', this.stateDir, '-t', this.dbm, ...args],
-                         { encoding: 'utf8', env: { ...process.env } });
+                         { encoding: 'utf8', maxBuffer: 1 << 28,
+                           env: { ...process.env } });
     }
 
     /** `chunked-upload-ctl fsck` finds nothing to complain about. */

@@ -9,12 +9,14 @@ import http2 from 'node:http2';
 import { test } from 'node:test';
 
 import { BAD_HEADERS, NOT_FOUND, NO_AUTH, NO_FILE, Wire, assertChunkOk,
-         assertRefused, chunk, chunkRequest, finish, head,
-         makeAnswer, md5, offsetError, pattern, sha256, status, uploadAll }
+         assertRefused, chunk, chunkRequest, complete, finish, head,
+         makeAnswer, md5, offsetError, pattern, request, sha256, status,
+         uploadAll }
     from './client.mjs';
 import { onServer, sleep, until } from './server.mjs';
 
 const UNKNOWN = '0123456789abcdef0123456789abcdef';
+const BAD_METHOD = '{"detail": "Method not allowed"}';
 const AT_ONCE = 2000; /* ms; a bound on liveness, not a benchmark */
 const HELD_BACK = 50 << 20;
 
@@ -30,7 +32,36 @@ const MORE = `
 <Location "/limited">
     SetHandler chunked-upload
     ChunkedUploadMaxBytes 1000
-</Location>`;
+</Location>
+<Directory "@ROOT@/htdocs/folder">
+    Options +MultiViews
+</Directory>`;
+
+/* A real folder, with all that mod_dir and mod_negotiation look for. */
+const FOLDER = {
+    modules: ['negotiation'],
+    files: { 'folder/.htaccess': 'SetHandler chunked-upload\n',
+             'folder/index.html': 'index', 'folder/complete.html': 'page' }
+};
+
+/* ask: request of { method, path, headers, body } -> answer */
+async function tryFolder(ask)
+{
+    for (const path of ['/folder', '/folder/']) {
+        const id = assertChunkOk(await ask(chunkRequest({ path,
+            data: Buffer.from('abc') })), 3);
+        for (const method of ['PATCH', 'PUT', 'DELETE', 'GET']) {
+            assertRefused(await ask({ method, path, headers: {} }), 405,
+                          BAD_METHOD);
+        }
+        assertRefused(await ask({ method: 'PATCH', path: `/folder/${id}`,
+                                  headers: {} }), 405, BAD_METHOD);
+        assertRefused(await ask({ method: 'POST', path: '/folder/complete',
+            headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
+            body: Buffer.from(`upload_id=${id}&md5=${md5('abc')}`) }), 200,
+            '{}');
+    }
+}
 
 /* Requests that are refused before their body is there: [options, status,
  * text]; needs an upload that stands at 3 of 6. */
@@ -73,6 +104,9 @@ function transportTests(at, secure)
         const id = await uploadAll(at.s, data, 300000, o);
         await finish(at.s, id, data, o);
     });
+
+    test('a real folder, whatever the method', () =>
+        tryFolder((r) => request(at.s, { ...r, secure })));
 
     for (const what of Object.keys(early(''))) {
         test(`refused at once: ${what}`, async () => {
@@ -260,12 +294,18 @@ function transportTests(at, secure)
 }
 
 for (const mpm of ['event', 'prefork']) {
-    onServer(`http, ${mpm}`, { mpm, conf: MORE }, (at) => {
+    onServer(`http, ${mpm}`, { mpm, conf: MORE, ...FOLDER }, (at) => {
         transportTests(at, false);
     });
 }
 
-onServer('https', { tls: true, conf: MORE }, (at) => {
+onServer('https, prefork', {
+    mpm: 'prefork', tls: true, conf: MORE, ...FOLDER
+}, (at) => {
+    transportTests(at, true);
+});
+
+onServer('https', { tls: true, conf: MORE, ...FOLDER }, (at) => {
     transportTests(at, true);
 
     test('an upload goes on from http to https', async () => {
@@ -277,56 +317,137 @@ onServer('https', { tls: true, conf: MORE }, (at) => {
     });
 });
 
-onServer('a silent client', {
-    conf: 'RequestReadTimeout header=5 body=1\n'
-}, (at) => {
-    test('is answered 408 and nothing counts', async () => {
-        const id = assertChunkOk(await chunk(at.s, { start: 0, total: 6,
-            data: Buffer.from('abc') }), 3);
-        const r = chunkRequest({ id, start: 3, total: 6,
-                                 data: Buffer.from('def') });
-        const wire = await Wire.open(at.s);
-        await wire.write(head('POST', '/up', { ...r.headers,
-            'Content-Length': r.body.length }));
-        await wire.write(r.body.subarray(0, r.body.length - 5));
-        const answer = await wire.answer({ within: 10000 });
-        assert.equal(answer.status, 408, answer.text);
-        assert.equal(answer.headers.connection, 'close');
-        wire.close();
-        assert.equal((await status(at.s, id)).json.offset, 3);
-        assertChunkOk(await chunk(at.s, { id, start: 3, total: 6,
-            data: Buffer.from('def') }), 6, id);
+/* The silence is in the chunk, in the form before it, and in the head's own
+ * rest (nothing of the body comes at all). */
+for (const secure of [false, true]) {
+    onServer(`a silent client, ${secure ? 'https' : 'http'}`, {
+        tls: secure, conf: 'RequestReadTimeout header=5 body=1\n'
+    }, (at) => {
+        for (const [where, keep] of [['chunk', (b) => b.length - 5],
+                                     ['form', () => 30],
+                                     ['body', () => 0]]) {
+            test(`silent in the ${where}: 408, and nothing counts`,
+                 async () => {
+                const o = { secure };
+                const id = assertChunkOk(await chunk(at.s, { ...o, start: 0,
+                    total: 6, data: Buffer.from('abc') }), 3);
+                const r = chunkRequest({ id, start: 3, total: 6,
+                                         data: Buffer.from('def') });
+                const wire = await Wire.open(at.s, o);
+                await wire.write(head('POST', '/up', { ...r.headers,
+                    'Content-Length': r.body.length }));
+                await wire.write(r.body.subarray(0, keep(r.body)));
+                const answer = await wire.answer({ within: 10000 });
+                assert.equal(answer.status, 408, answer.text);
+                assert.equal(answer.headers.connection, 'close');
+                wire.close();
+                assert.equal((await status(at.s, id, o)).json.offset, 3);
+                assertChunkOk(await chunk(at.s, { ...o, id, start: 3,
+                    total: 6, data: Buffer.from('def') }), 6, id);
+            });
+        }
     });
-});
+}
 
-onServer('LimitRequestBody set', { conf: 'LimitRequestBody 10000' }, (at) => {
-    test('it holds', async () => {
-        const answer = await chunk(at.s, { data: pattern(20000) });
-        assert.equal(answer.status, 413);
-        assert.equal(at.s.stateFiles().length, 0);
-        assert.equal(at.s.partFiles().length, 0);
-        assertChunkOk(await chunk(at.s, { data: pattern(5000) }), 5000);
-    });
+const LIMIT = 10000;
+const tooLarge = (limit) =>
+    `{"detail": "Size of request exceeds the limit (${limit} bytes)"}`;
 
-    test('it holds for chunked coding', async () => {
-        const before = at.s.stateFiles().length;
-        const r = chunkRequest({ data: pattern(20000) });
-        const wire = await Wire.open(at.s);
-        await wire.write(head('POST', '/up', { ...r.headers,
-            'Transfer-Encoding': 'chunked' }));
-        await wire.write(Buffer.concat([
-            Buffer.from(`${r.body.length.toString(16)}\r\n`), r.body,
-            Buffer.from('\r\n0\r\n\r\n')]));
-        assert.equal((await wire.answer()).status, 413);
-        wire.close();
-        assert.equal(at.s.stateFiles().length, before);
-    });
+for (const [title, options] of [
+    ['http, event', {}], ['http, prefork', { mpm: 'prefork' }],
+    ['https', { tls: true }]]) {
+    onServer(`LimitRequestBody set, ${title}`, {
+        conf: `LimitRequestBody ${LIMIT}`,
+        files: { 'inner/.htaccess': 'SetHandler chunked-upload\n'
+                                    + 'LimitRequestBody 600\n',
+                 'open/.htaccess': 'SetHandler chunked-upload\n'
+                                   + 'LimitRequestBody 0\n' },
+        ...options
+    }, (at) => {
+        const o = { secure: Boolean(options.tls) };
+        const send = (more) => chunk(at.s, { ...o, ...more });
 
-    test('a whole file larger than the limit goes in chunks', async () => {
-        const data = pattern(30000);
-        await finish(at.s, await uploadAll(at.s, data, 8000), data);
+        test('it holds, and the refusal is in our words', async () => {
+            assertRefused(await send({ data: pattern(2 * LIMIT) }), 413,
+                          tooLarge(LIMIT));
+            assert.equal(at.s.stateFiles().length, 0);
+            assert.equal(at.s.partFiles().length, 0);
+            assert.match(at.s.tagged().at(-1), /BODY_TOO_LARGE.*\(413\)$/);
+            assert.doesNotMatch(at.s.logSince(), /Unknown error/);
+            assertChunkOk(await send({ data: pattern(LIMIT / 2) }),
+                          LIMIT / 2);
+        });
+
+        test('to the byte', async () => {
+            const form = chunkRequest({ data: '' }).body.length;
+            assertChunkOk(await send({ data: pattern(LIMIT - form) }),
+                          LIMIT - form);
+            assertRefused(await send({ data: pattern(LIMIT - form + 1) }),
+                          413, tooLarge(LIMIT));
+        });
+
+        test('an .htaccess may set it or lift it', async () => {
+            assertRefused(await send({ path: '/inner/', data: pattern(600) }),
+                          413, tooLarge(600));
+            assertChunkOk(await send({ path: '/inner/', data: 'x' }), 1);
+            assertChunkOk(await send({ path: '/open/',
+                data: pattern(20 * LIMIT) }), 20 * LIMIT);
+        });
+
+        test('it holds for chunked coding', async () => {
+            const files = at.s.stateFiles().length;
+            const r = chunkRequest({ data: pattern(2 * LIMIT) });
+            const wire = await Wire.open(at.s, o);
+            await wire.write(head('POST', '/up', { ...r.headers,
+                'Transfer-Encoding': 'chunked' }));
+            await wire.write(Buffer.concat([
+                Buffer.from(`${r.body.length.toString(16)}\r\n`), r.body,
+                Buffer.from('\r\n0\r\n\r\n')]));
+            assertRefused(await wire.answer(), 413, tooLarge(LIMIT));
+            wire.close();
+            assert.equal(at.s.stateFiles().length, files);
+        });
+
+        test('it holds for completion', async () => {
+            assertRefused(await complete(at.s, { ...o, fields: [
+                ['upload_id', UNKNOWN], ['md5', 'x'.repeat(LIMIT)]] }), 413,
+                tooLarge(LIMIT));
+        });
+
+        test('refused at once, and nobody is asked to send', async () => {
+            const wire = await Wire.open(at.s, o);
+            const r = chunkRequest({ data: '' });
+            await wire.write(head('POST', '/up', { ...r.headers,
+                'Content-Length': HELD_BACK, Expect: '100-continue' }));
+            const answer = await wire.answer({ within: AT_ONCE });
+            assertRefused(answer, 413, tooLarge(LIMIT));
+            assert.deepEqual(answer.interim, []);
+            assert.equal(answer.headers.connection, 'close');
+            wire.close();
+            const paused = await holdBack(at.s, {}, o.secure);
+            assertRefused(await paused.answer({ within: AT_ONCE }), 413,
+                          tooLarge(LIMIT));
+            paused.close();
+        });
+
+        test('a client that pushes 64 MiB reads the refusal', async () => {
+            assertRefused(await send({ data: Buffer.alloc(64 << 20) }), 413,
+                          tooLarge(LIMIT));
+        });
+
+        test('what is not ours keeps httpd\'s own answer', async () => {
+            const answer = await request(at.s, { ...o, method: 'POST',
+                path: '/nothing', body: pattern(2 * LIMIT) });
+            assert.match(answer.headers['content-type'], /^text\/html/);
+        });
+
+        test('a whole file larger than the limit goes in chunks',
+             async () => {
+            const data = pattern(3 * LIMIT);
+            await finish(at.s, await uploadAll(at.s, data, 8000, o), data, o);
+        });
     });
-});
+}
 
 onServer('LimitRequestBody unset', {}, (at) => {
     test('httpd\'s default of 1 GiB does not stand in the way', async () => {
@@ -389,7 +510,10 @@ function http2Client(at, secure)
 
 for (const secure of [false, true]) {
     onServer(secure ? 'HTTP/2 over TLS' : 'h2c',
-             { http2: true, tls: secure, conf: MORE }, (at) => {
+             { http2: true, tls: secure, ...FOLDER,
+               conf: `${MORE}\nH2StreamTimeout 2\n<Location "/capped">\n`
+                   + `SetHandler chunked-upload\nLimitRequestBody ${LIMIT}\n`
+                   + '</Location>\n' }, (at) => {
         const withClient = (action) => async () => {
             const client = http2Client(at, secure);
             try {
@@ -414,6 +538,9 @@ for (const secure of [false, true]) {
             assert.equal(sha256(fs.readFileSync(at.s.partFile(id))),
                          sha256(data));
         }));
+
+        test('a real folder, whatever the method',
+             withClient(({ ask }) => tryFolder(ask)));
 
         test('eight uploads side by side on one connection',
              withClient(async ({ ask }) => {
@@ -449,6 +576,62 @@ for (const secure of [false, true]) {
                     path: `/up/${id}` })).json.offset, 3);
             }));
         }
+
+        test('LimitRequestBody', withClient(async ({ open, ask }) => {
+            const path = '/capped';
+            assertChunkOk(await ask(chunkRequest({ path,
+                data: pattern(5000) })), 5000);
+            assertRefused(await ask(chunkRequest({ path,
+                data: pattern(20000) })), 413, tooLarge(LIMIT));
+            /* the head alone tells */
+            const r = chunkRequest({ path, data: pattern(20000) });
+            const { stream, answer } = open({ ...r, headers: { ...r.headers,
+                'Content-Length': r.body.length } });
+            const got = await Promise.race([answer,
+                sleep(AT_ONCE).then(() => null)]);
+            assertRefused(got, 413, tooLarge(LIMIT));
+            stream.close();
+            assertChunkOk(await ask(chunkRequest({ data: 'abc' })), 3);
+        }));
+
+        test('a silent stream is given up and nothing counts',
+             withClient(async ({ open, ask }) => {
+            const id = assertChunkOk(await ask(chunkRequest({ start: 0,
+                total: 6, data: Buffer.from('abc') })), 3);
+            const lines = at.s.tagged().length;
+            const r = chunkRequest({ id, start: 3, total: 6,
+                                     data: Buffer.from('def') });
+            const { stream } = open(r);
+            stream.write(r.body.subarray(0, r.body.length - 4));
+            await until('the silence to be logged', () =>
+                at.s.tagged().length > lines, 10000);
+            stream.close();
+            assert.equal((await ask({ method: 'GET', path: `/up/${id}` }))
+                .json.offset, 3);
+            assertChunkOk(await ask(r), 6, id);
+        }));
+
+        test('a connection lost with several chunks on the way',
+             withClient(async ({ session, open, ask }) => {
+            const lines = at.s.tagged().length;
+            const files = at.s.stateFiles().length;
+            const id = assertChunkOk(await ask(chunkRequest({ start: 0,
+                total: 6, data: Buffer.from('abc') })), 3);
+            const r = chunkRequest({ id, start: 3, total: 6,
+                                     data: Buffer.from('def') });
+            const other = chunkRequest({ data: pattern(100000) });
+            for (const some of [r, other, other]) {
+                open(some).stream.write(some.body.subarray(0, -4));
+            }
+            await sleep(100);
+            session.destroy();
+            await until('the losses to be logged', () =>
+                at.s.tagged().length >= lines + 3, 10000);
+            assert.equal((await status(at.s, id)).json.offset, 3);
+            assert.equal(at.s.stateFiles().length, files + 1);
+            assertChunkOk(await chunk(at.s, { id, start: 3, total: 6,
+                data: Buffer.from('def') }), 6, id);
+        }));
 
         test('a stream reset in the middle of a chunk',
              withClient(async ({ open, ask }) => {

@@ -612,6 +612,9 @@ static const answer_t answers[] = {
     { CU_DAMAGED, 500, "{\"detail\": \"Upload is damaged\"}" },
     { CU_IO, 500, "{\"detail\": \"Internal server error\"}" },
     { CU_BODY_LOST, 400, "{\"detail\": \"Request body could not be read\"}" },
+    { CU_BODY_TOO_LARGE, 413,
+      "{\"detail\": \"Size of request exceeds the limit "
+      "(5000000000 bytes)\"}" },
     { CU_BUG, 500, "{\"detail\": \"Internal server error\"}" },
 };
 

@@ -221,6 +221,7 @@ typedef struct client_t {
     /* how the body arrives */
     apr_size_t sent, cut_at;
     apr_status_t cut_rv;
+    apr_off_t limit;
     int reads;
     char *turn;
     void (*midway)(struct client_t *client);
@@ -386,7 +387,7 @@ static void expect_common(client_t *client)
 
 static void converse(client_t *client)
 {
-    cu_body_t body = { feed, client };
+    cu_body_t body = { feed, client, client->limit };
     int lines = log_lines;
 
     if (!apr_table_get(client->headers, "Transfer-Encoding")
@@ -1601,6 +1602,48 @@ static void a_form_that_ends_early_changes_nothing(void **state)
     expect_part(id, "0123456789", 10);
 }
 
+/* Told by the head nothing is read; without a length what came tells. */
+static void too_large_bodies(void **state)
+{
+    const char *id = half_upload();
+    int chunked;
+
+    (void)state;
+    for (chunked = 0; chunked < 2; ++chunked) {
+        client_t *client = chunk_form("bytes 5-9/10");
+
+        add_field(client, "upload_id", id);
+        add_file(client, "a", "56789", 5);
+        end_form(client);
+        client->limit = (apr_off_t)client->len - 1;
+        if (chunked) {
+            apr_table_set(client->headers, "Transfer-Encoding", "chunked");
+        }
+        converse(client);
+        assert_int_equal(client->outcome.code, CU_BODY_TOO_LARGE);
+        assert_int_equal(client->outcome.body_rv, APR_SUCCESS);
+        assert_int_equal(client->reads > 0, chunked);
+        expect_detail(client, 413,
+                      apr_psprintf(pool, "Size of request exceeds the limit "
+                                   "(%" APR_OFF_T_FMT " bytes)",
+                                   client->limit));
+    }
+    expect_at(id, 5);
+    expect_uploads(1);
+}
+
+static void bodies_at_the_limit(void **state)
+{
+    client_t *client = chunk_form("bytes 0-4/5");
+
+    (void)state;
+    add_file(client, "a", "01234", 5);
+    end_form(client);
+    client->limit = (apr_off_t)client->len;
+    converse(client);
+    assert_int_equal(client->outcome.code, CU_OK);
+}
+
 static void lost_bodies(void **state)
 {
     const char *id = half_upload();
@@ -1939,6 +1982,8 @@ int main(void)
         TEST(bodies_that_are_no_form),
         TEST(malformed_forms),
         TEST(a_form_that_ends_early_changes_nothing),
+        TEST(too_large_bodies),
+        TEST(bodies_at_the_limit),
         TEST(lost_bodies),
         TEST(leaves_a_small_rest_unread),
         TEST(closes_on_a_large_rest),
