@@ -184,13 +184,37 @@ SetHandler chunked-upload
 ChunkedUploadMaxBytes 10G
 EOF
     cat >"$dir/htdocs/simple/.htaccess" <<'EOF'
-# For the page: a browser has no md5 of its own.
+# For the plain page: a browser has no md5 of its own.
 SetHandler chunked-upload
 ChunkedUploadDigest None
 ChunkedUploadMaxBytes 10G
 EOF
-    cp "$here/index.html" "$dir/htdocs/index.html"
+    put_page
     chmod -R go+rX "$dir/htdocs"
+}
+
+# The page with jQuery File Upload where its packages are, or npm is there to
+# bring them; else the one that needs nothing.
+put_page() {
+    local packages=$here/../node_modules lib=$dir/htdocs/lib file
+    local files="jquery/dist/jquery.min.js spark-md5/spark-md5.min.js
+        blueimp-file-upload/js/vendor/jquery.ui.widget.js
+        blueimp-file-upload/js/jquery.fileupload.js"
+    if [ ! -d "$packages/blueimp-file-upload" ] && command -v npm >/dev/null
+    then
+        (cd "$here/.." && npm ci --no-audit --no-fund --fetch-retries=0) \
+            >"$build/npm.log" 2>&1 ||
+            say "npm could not bring the page's packages ($build/npm.log)."
+    fi
+    mkdir -p "$lib"
+    for file in $files; do
+        if ! cp "$packages/$file" "$lib/" 2>/dev/null; then
+            rm -rf "$lib"
+            cp "$here/plain.html" "$dir/htdocs/index.html"
+            return 0
+        fi
+    done
+    cp "$here/index.html" "$here/upload.js" "$dir/htdocs/"
 }
 
 prepare() {
