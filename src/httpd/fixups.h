@@ -22,4 +22,11 @@ int cu_fixups_before_negotiation(request_rec *r);
  */
 int cu_fixups_run(request_rec *r);
 
+/**
+ * header_parser hook: X-HTTP-Method-Override of tus clients that cannot send
+ * every method.  Before <Limit> is looked at, which so holds for the method
+ * that is meant.
+ */
+int cu_fixups_method(request_rec *r);
+
 #endif

@@ -23,6 +23,11 @@ typedef struct cu_body_t {
     apr_status_t (*read)(void *baton, struct iovec *pieces, int max,
                          int *count);
     void *baton;
+    /**
+     * Fields that came behind the body.  Only after APR_EOF.
+     * @return NULL when there are none; the function itself may be NULL
+     */
+    const apr_table_t *(*trailers)(void *baton);
 } cu_body_t;
 
 typedef struct cu_serve_t {

@@ -34,7 +34,10 @@ const PER_DIR = {
     ChunkedUploadDigest: [['sha256', '""'], /md5 or None/],
     ChunkedUploadContentType: [['json', '"a/b c"', '/x', 'a/', '"a/b; c=d"'],
         /media type/],
-    ChunkedUploadAnonymous: [['perhaps', '""'], /must be On or Off/]
+    ChunkedUploadAnonymous: [['perhaps', '""'], /must be On or Off/],
+    ChunkedUploadDialects: [['all', 'form webdav', '""'], /form or tus/],
+    ChunkedUploadLocation: [['always', '""'], /relative or absolute/],
+    ChunkedUploadDeleteComplete: [['perhaps', '""'], /must be On or Off/]
 };
 const SERVER = {
     ChunkedUploadStateDir: [['""'], /path of a directory/],
@@ -51,6 +54,9 @@ const GOOD = {
     ChunkedUploadDigest: ['md5', 'MD5', 'None'],
     ChunkedUploadContentType: ['application/json', 'text/plain'],
     ChunkedUploadAnonymous: ['On', 'Off'],
+    ChunkedUploadDialects: ['form', 'tus', 'TUS Form'],
+    ChunkedUploadLocation: ['relative', 'Absolute'],
+    ChunkedUploadDeleteComplete: ['On', 'Off'],
     ChunkedUploadStateDir: ['"@ROOT@/var/other"'],
     ChunkedUploadRoot: ['"@ROOT@/var/bytes"'],
     ChunkedUploadDBM: ['sdbm', 'db'],
