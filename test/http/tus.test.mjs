@@ -154,6 +154,14 @@ onServer('tus core', {
                                   Buffer.from('x'))).status, 403);
     });
 
+    test('10 offset and length that overflow together', async () => {
+        const url = await create(at.s, { length: 3 });
+        const answer = await patch(at.s, url, '9223372036854775807',
+            Buffer.alloc(0), { 'Content-Length': '9223372036854775800' });
+        assert.ok([400, 409, 413].includes(answer.status), answer.status);
+        assert.equal(await offsetOf(at.s, url), 0);
+    });
+
     test('10 bytes beyond the length are refused before they come',
          async () => {
         const url = await create(at.s, { length: 3 });
