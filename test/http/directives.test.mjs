@@ -18,7 +18,7 @@ const tooLarge = (limit) =>
 /* Wrong values of each directive, and what the sentence must contain; of an
  * empty one httpd itself says that an argument is missing. */
 const sentenceOf = (value, sentence) =>
-    (value === '""' ? new RegExp(`takes (one|1-2)|${sentence.source}`)
+    (value === '""' ? new RegExp(`takes (one|1-2)|at least one|${sentence.source}`)
         : sentence);
 
 const PER_DIR = {
