@@ -24,6 +24,7 @@ static void register_hooks(apr_pool_t *pool)
     (void)pool;
     ap_hook_check_config(cu_lifecycle_check, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(cu_lifecycle_start, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_header_parser(cu_fixups_method, NULL, NULL, APR_HOOK_FIRST);
     ap_hook_type_checker(cu_fixups_before_negotiation, NULL, negotiation,
                          APR_HOOK_REALLY_FIRST);
     ap_hook_fixups(cu_fixups_run, NULL, after_us, APR_HOOK_REALLY_FIRST);

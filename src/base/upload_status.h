@@ -21,6 +21,14 @@ typedef enum cu_status_t {
     CU_STATUS_COUNT
 } cu_status_t;
 
+/* What an upload is to others.  The numbers are on disk: never renumber. */
+typedef enum cu_role_t {
+    CU_ROLE_FILE = 0,   /* a file of its own */
+    CU_ROLE_PART = 1,   /* to be joined with others: never published alone */
+    CU_ROLE_JOINED = 2, /* made of parts: takes no bytes from clients */
+    CU_ROLE_COUNT
+} cu_role_t;
+
 /**
  * The word for a status, as the tool and the status answer say it.
  * @return a static lower-case word, "uploading" for OPEN and "complete" for

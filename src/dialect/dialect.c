@@ -5,7 +5,10 @@
  */
 #include "dialect/dialect.h"
 
+#include <apr_cstr.h>
+
 #define DIALECTS(EACH) \
+    EACH(tus) \
     EACH(form)
 
 #define DECLARE(name) extern const cu_dialect_t cu_dialect_##name;
@@ -13,25 +16,46 @@
 
 DIALECTS(DECLARE)
 
-static const cu_dialect_t *const dialects[] = {
+static const cu_dialect_t *const list[] = {
     DIALECTS(ADDRESS)
 };
 
-enum { DIALECT_COUNT = sizeof(dialects) / sizeof(dialects[0]) };
+enum { DIALECT_COUNT = sizeof(list) / sizeof(list[0]) };
 
-const cu_dialect_t *cu_dialect_choose(const cu_wire_t *wire)
+static int may_speak(int i, unsigned int dialects)
+{
+    return dialects == 0 || (dialects & 1u << i) != 0;
+}
+
+const cu_dialect_t *cu_dialect_choose(const cu_wire_t *wire,
+                                      unsigned int dialects)
+{
+    int i, last = DIALECT_COUNT - 1;
+
+    while (last > 0 && !may_speak(last, dialects)) {
+        --last;
+    }
+    for (i = 0; i < last; ++i) {
+        if (may_speak(i, dialects) && list[i]->recognise(wire)) {
+            return list[i];
+        }
+    }
+    return list[last];
+}
+
+unsigned int cu_dialect_bit(const char *name)
 {
     int i;
 
-    for (i = 0; i < DIALECT_COUNT - 1; ++i) {
-        if (dialects[i]->recognise(wire)) {
-            return dialects[i];
+    for (i = 0; i < DIALECT_COUNT; ++i) {
+        if (apr_cstr_casecmp(list[i]->name, name) == 0) {
+            return 1u << i;
         }
     }
-    return dialects[DIALECT_COUNT - 1];
+    return 0;
 }
 
 const cu_dialect_t *cu_dialect_at(int i)
 {
-    return i >= 0 && i < DIALECT_COUNT ? dialects[i] : NULL;
+    return i >= 0 && i < DIALECT_COUNT ? list[i] : NULL;
 }

@@ -15,14 +15,18 @@ typedef enum cu_op_t {
     CU_OP_NONE,     /* the dialect answers by itself: OPTIONS */
     CU_OP_APPEND,   /* a chunk, to a new or a known upload */
     CU_OP_COMPLETE,
-    CU_OP_QUERY
+    CU_OP_QUERY,
+    CU_OP_CREATE,   /* a new upload, with the body's bytes if it has some */
+    CU_OP_JOIN,     /* a new upload of the bytes of others */
+    CU_OP_CANCEL
 } cu_op_t;
 
 /* How the request's body is to be read. */
 typedef enum cu_framing_t {
     CU_FRAMING_NONE,       /* it is not wanted */
     CU_FRAMING_MULTIPART,  /* fields and a file, boundary in the exchange */
-    CU_FRAMING_URLENCODED  /* a small form */
+    CU_FRAMING_URLENCODED, /* a small form */
+    CU_FRAMING_RAW         /* its bytes are the chunk */
 } cu_framing_t;
 
 /* Per-directory settings that concern translation only. */
@@ -30,6 +34,8 @@ typedef struct cu_dialect_settings_t {
     const char *field_name;   /* of the file part: "file" */
     int require_range;        /* a chunk without Content-Range is refused */
     const char *content_type; /* of JSON answers: "application/json" */
+    unsigned int dialects;    /* those that are spoken, as cu_dialect_bit() has
+                                 them; 0: all */
 } cu_dialect_settings_t;
 
 typedef struct cu_dialect_t cu_dialect_t;
@@ -50,6 +56,11 @@ typedef struct cu_exchange_t {
     cu_code_t code;           /* the outcome, for the dialect to write */
     const char *complaint;    /* CU_BAD_ASK: the text for the client */
     const char *allow;        /* CU_BAD_METHOD and OPTIONS: methods */
+    int completes;            /* an upload is complete when its offset reaches
+                                 its length, without being asked for */
+    const char *const *parts; /* CU_OP_JOIN: ids, in order */
+    int part_count;
+    const apr_table_t *trailers; /* read_end: fields behind the body, or NULL */
     void *own;                /* the dialect's, e.g. fields seen so far */
 } cu_exchange_t;
 
@@ -83,7 +94,7 @@ struct cu_dialect_t {
                            int *take);
 
     /**
-     * All of the form has been read.
+     * All of the body has been read.
      * @return CU_OK, or the code to answer with (a required field missing)
      */
     cu_code_t (*read_end)(cu_exchange_t *x);
@@ -97,9 +108,19 @@ struct cu_dialect_t {
 
 /**
  * The dialect that speaks for a request.
- * @return never NULL: the form dialect is the default
+ * @param dialects those that may; 0: all
+ * @return never NULL: the last of them is the default, the form dialect if it
+ *         is among them
  */
-const cu_dialect_t *cu_dialect_choose(const cu_wire_t *wire);
+const cu_dialect_t *cu_dialect_choose(const cu_wire_t *wire,
+                                      unsigned int dialects);
+
+/**
+ * The bit of a dialect in a set of them.
+ * @param name in any case of its letters
+ * @return 0 when there is none of this name
+ */
+unsigned int cu_dialect_bit(const char *name);
 
 /**
  * All dialects, for tests and listings.

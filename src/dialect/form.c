@@ -352,6 +352,10 @@ static void write_ok(cu_exchange_t *x)
         break;
     case CU_OP_COMPLETE:
         break; /* the seed's default: {} */
+    case CU_OP_CREATE:
+    case CU_OP_JOIN:
+    case CU_OP_CANCEL:
+        break; /* never asked for */
     }
     send_json(x, json);
 }

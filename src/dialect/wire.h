@@ -30,6 +30,8 @@ typedef struct cu_wire_t {
     const char *user;              /* authenticated user, or NULL */
     const char *scope;             /* whose uploads these are; never NULL */
     cu_handler_t handler;
+    const char *origin;            /* "https://www.example.org", where URLs in
+                                      answers are to be absolute; or NULL */
     apr_pool_t *pool;              /* of the request; owns all below */
 
     /* filled by serve before the dialect is asked */
@@ -38,6 +40,8 @@ typedef struct cu_wire_t {
 
     /* the answer */
     int status;                    /* HTTP status, 0 while there is none */
+    const char *reason;            /* of a status that HTTP does not have, or
+                                      NULL */
     apr_table_t *headers_out;      /* made by serve */
     const char *content_type;      /* or NULL: no body */
     const char *body;              /* or NULL */

@@ -18,6 +18,10 @@
 typedef enum cu_digest_alg_t {
     CU_DIGEST_NONE = 0,
     CU_DIGEST_MD5 = 1,
+    CU_DIGEST_SHA1 = 2,
+    CU_DIGEST_SHA256 = 3,
+    CU_DIGEST_SHA512 = 4,
+    CU_DIGEST_CRC32C = 5, /* raw form: four bytes, the high one first */
     CU_DIGEST_ALG_COUNT
 } cu_digest_alg_t;
 
@@ -32,6 +36,16 @@ apr_size_t cu_digest_size(cu_digest_alg_t alg);
 
 /** Lower-case name ("md5"); "none" for CU_DIGEST_NONE, "?" for others. */
 const char *cu_digest_name(cu_digest_alg_t alg);
+
+/**
+ * The algorithm of a name, in any case of its letters.
+ * @param name need not be terminated
+ * @return CU_DIGEST_NONE when there is none of this name
+ */
+cu_digest_alg_t cu_digest_of_name(const char *name, apr_size_t len);
+
+/** Raw bytes to lower-case hex. @param hex 2 * len + 1 bytes */
+void cu_digest_to_hex(const unsigned char *raw, apr_size_t len, char *hex);
 
 /**
  * Start a digest.
@@ -57,7 +71,8 @@ cu_digest_t *cu_digest_copy(const cu_digest_t *digest, apr_pool_t *pool);
 /**
  * Write the running state.
  * @param out CU_DIGEST_STATE_MAX bytes
- * @return bytes written
+ * @return bytes written; 0 for an algorithm whose state cannot be saved (all
+ *         but MD5): its bytes must be reread
  */
 apr_size_t cu_digest_save(const cu_digest_t *digest, unsigned char *out);
 

@@ -56,6 +56,44 @@ static void load_digest(cu_writer_t *writer)
     writer->digest_base = cu_digest_copy(writer->digest, writer->pool);
 }
 
+/* Where the chunk will end is known before it comes, or is not; a length that
+ * is only declared now must not be below what there is. */
+static cu_code_t check_end(const cu_ask_t *ask, apr_off_t length,
+                           cu_reply_t *reply)
+{
+    apr_off_t coming = ask->chunk_length != CU_LENGTH_UNKNOWN
+                           ? ask->chunk_length
+                           : 0;
+
+    if (length == CU_LENGTH_UNKNOWN) {
+        length = ask->length;
+    }
+    if (length != CU_LENGTH_UNKNOWN
+        && (ask->offset > length || coming > length - ask->offset)) {
+        return cu_reply_say(reply, CU_LENGTH_MISMATCH, APR_SUCCESS,
+                            "the chunk ends beyond the upload's length");
+    }
+    return CU_OK;
+}
+
+/* The digest over this chunk alone, when the client has said which. */
+static cu_code_t begin_checksum(cu_writer_t *writer, cu_reply_t *reply)
+{
+    apr_status_t rv;
+
+    writer->checksum = NULL;
+    if (writer->ask->checksum == CU_DIGEST_NONE) {
+        return CU_OK;
+    }
+    rv = cu_digest_begin(&writer->checksum, writer->ask->checksum,
+                         writer->pool);
+    if (rv != APR_SUCCESS) {
+        return cu_reply_say(reply, CU_BUG, rv,
+                            "the chunk's checksum cannot be computed");
+    }
+    return CU_OK;
+}
+
 /* What the ask says against what the limits and the upload say; offset and
  * length are the upload's. */
 static cu_code_t check_ask(const cu_ask_t *ask, apr_off_t offset,
@@ -79,7 +117,7 @@ static cu_code_t check_ask(const cu_ask_t *ask, apr_off_t offset,
         return cu_reply_say(reply, CU_OFFSET_MISMATCH, APR_SUCCESS,
                             "the chunk does not begin where the upload ends");
     }
-    return CU_OK;
+    return check_end(ask, length, reply);
 }
 
 /* State of the upload, then the ask: the seed's order. */
@@ -93,6 +131,9 @@ static cu_code_t check_open(const cu_engine_t *engine, const cu_ask_t *ask,
                             "the upload has expired");
     }
     code = cu_state_verdict(sf->slot.status, CU_EVENT_APPEND);
+    if (code == CU_OK && sf->header.role == CU_ROLE_JOINED) {
+        code = CU_CONFLICT; /* its maker has not come to the end */
+    }
     if (code != CU_OK) {
         return cu_reply_say(reply, code, APR_SUCCESS,
                             code == CU_CONFLICT
@@ -159,7 +200,7 @@ static cu_code_t begin_known(cu_writer_t *writer, cu_reply_t *reply)
     writer->base = writer->sf->slot.offset;
     load_digest(writer);
     cu_state_unlock(writer->sf);
-    return CU_OK;
+    return begin_checksum(writer, reply);
 }
 
 static cu_code_t begin_new(cu_writer_t *writer, cu_reply_t *reply)
@@ -174,6 +215,7 @@ static cu_code_t begin_new(cu_writer_t *writer, cu_reply_t *reply)
         writer->is_new = 1;
         writer->generation = writer->sf->slot.generation;
         load_digest(writer);
+        code = begin_checksum(writer, reply);
     }
     return code;
 }
@@ -251,7 +293,7 @@ static apr_status_t abort_cleanup(void *data)
 
     if (!ap->over) {
         ap->over = 1;
-        if (ap->writer.sf && ap->ask->keep_partial && !ap->writer.is_new) {
+        if (ap->writer.sf && ap->ask->keep_partial) {
             keep(ap);
         }
         else {
@@ -291,6 +333,9 @@ cu_code_t cu_append_begin(cu_append_t **out, const cu_engine_t *engine,
         /* registered after the descriptors' own cleanups: it runs first */
         apr_pool_pre_cleanup_register(pool, ap, abort_cleanup);
         *out = ap;
+    }
+    else {
+        forget(&ap->writer);
     }
     return code;
 }
@@ -427,6 +472,53 @@ static cu_code_t check_whole(cu_append_t *ap, cu_reply_t *reply)
     return CU_OK;
 }
 
+/* The checksum that came behind the bytes: they are read back. */
+static cu_code_t reread_checksum(cu_append_t *ap, cu_reply_t *reply)
+{
+    cu_writer_t *writer = &ap->writer;
+    char *buffer = apr_palloc(ap->pool, COPY_BUFFER);
+    apr_off_t at = 0;
+    cu_code_t code = begin_checksum(writer, reply);
+
+    while (code == CU_OK && at < writer->received) {
+        apr_off_t rest = writer->received - at;
+        apr_size_t want = rest < COPY_BUFFER ? (apr_size_t)rest : COPY_BUFFER;
+        apr_size_t got;
+        apr_status_t rv = cu_io_pread(writer->part_fd, buffer, want,
+                                      writer->base + at, &got);
+
+        if (rv != APR_SUCCESS || got != want) {
+            return cu_reply_disk(reply, rv != APR_SUCCESS ? rv : APR_EOF,
+                                 "the chunk cannot be read back");
+        }
+        cu_digest_update(writer->checksum, buffer, got);
+        at += (apr_off_t)got;
+    }
+    return code;
+}
+
+static cu_code_t check_sum(cu_append_t *ap, cu_reply_t *reply)
+{
+    char hex[CU_DIGEST_HEX_MAX];
+    cu_code_t code = CU_OK;
+
+    if (ap->ask->checksum == CU_DIGEST_NONE) {
+        return CU_OK;
+    }
+    if (!ap->writer.checksum) {
+        code = reread_checksum(ap, reply);
+    }
+    if (code != CU_OK) {
+        return code;
+    }
+    cu_digest_hex(ap->writer.checksum, hex);
+    if (!cu_digest_hex_equal(hex, ap->ask->checksum_hex)) {
+        return cu_reply_say(reply, CU_DIGEST_MISMATCH, APR_SUCCESS,
+                            "the chunk's checksum is not the client's");
+    }
+    return CU_OK;
+}
+
 /* Sync, lock, record: from here on the bytes count. */
 static cu_code_t commit(cu_append_t *ap, cu_reply_t *reply)
 {
@@ -468,6 +560,9 @@ cu_code_t cu_append_end(cu_append_t *ap, cu_reply_t *reply)
     if (code == CU_OK) {
         code = cu_writer_flush(&ap->writer, reply);
         ap->broken |= code != CU_OK;
+    }
+    if (code == CU_OK) {
+        code = check_sum(ap, reply);
     }
     if (code == CU_OK) {
         code = commit(ap, reply);

@@ -13,7 +13,7 @@ typedef struct cu_append_t cu_append_t;
  * Take the right to append one chunk, to the upload ask->id or to a new one.
  * Holds the upload's lock only while the generation is raised; never across
  * calls.  A new upload exists from here on, and is removed again by
- * cu_append_abort().
+ * cu_append_abort() unless ask->keep_partial.
  * @param ap    (out) NULL unless CU_OK; valid until end/abort or `pool` goes
  * @param ask   kept by reference until end/abort
  * @param reply (out) facts on any outcome
@@ -22,7 +22,8 @@ typedef struct cu_append_t cu_append_t;
  *         in this order: CU_UNAUTHENTICATED, CU_NOT_FOUND, CU_GONE,
  *         CU_CONFLICT, CU_BAD_ASK (ask->fault), CU_TOO_LARGE (declared),
  *         CU_LENGTH_MISMATCH (declared total differs from an earlier one),
- *         CU_OFFSET_MISMATCH (reply->offset); or CU_BUSY, CU_DAMAGED,
+ *         CU_OFFSET_MISMATCH (reply->offset), CU_LENGTH_MISMATCH (the chunk
+ *         would end beyond the upload); or CU_BUSY, CU_DAMAGED,
  *         CU_NO_SPACE, CU_IO.  Nothing changed on any of these.
  */
 CU_MUST_CHECK cu_code_t cu_append_begin(cu_append_t **ap,
@@ -81,6 +82,7 @@ CU_MUST_CHECK cu_code_t cu_append_adopt(cu_append_t *ap, const cu_ask_t *ask,
  * @param reply (out) the new offset, expiry
  * @return CU_OK: the bytes are acknowledged; CU_LENGTH_MISMATCH (fewer than
  *         declared): nothing of the chunk counts unless ask->keep_partial;
+ *         CU_DIGEST_MISMATCH (ask->checksum: nothing of the chunk counts);
  *         CU_OFFSET_MISMATCH (an unnamed chunk nobody adopted: reply->offset
  *         is 0); CU_SUPERSEDED; CU_NO_SPACE; CU_IO.  After anything but CU_OK
  *         the append is aborted.
@@ -88,8 +90,8 @@ CU_MUST_CHECK cu_code_t cu_append_adopt(cu_append_t *ap, const cu_ask_t *ask,
 CU_MUST_CHECK cu_code_t cu_append_end(cu_append_t *ap, cu_reply_t *reply);
 
 /**
- * Give the chunk up: with ask->keep_partial what was written counts, else
- * nothing does; an upload made by begin is removed.  Harmless when repeated,
+ * Give the chunk up: with ask->keep_partial what was written counts, and an
+ * upload made by begin stays; else nothing does, and it is removed.  Harmless when repeated,
  * after end, and with NULL.
  */
 void cu_append_abort(cu_append_t *ap);

@@ -54,6 +54,9 @@ static apr_status_t fill_header(const cu_engine_t *engine, const cu_ask_t *ask,
     header->path = part_path(ask, header->id, header->created, pool);
     header->name = ask->name ? ask->name : "";
     header->type = ask->type ? ask->type : "";
+    header->metadata = ask->metadata ? ask->metadata : "";
+    header->concat = ask->concat ? ask->concat : "";
+    header->role = ask->role;
     header->expire = policy->expire;
     header->expire_idle = policy->expire_from == CU_EXPIRE_FROM_IDLE;
     header->max_bytes = policy->max_bytes;
@@ -61,7 +64,9 @@ static apr_status_t fill_header(const cu_engine_t *engine, const cu_ask_t *ask,
     if (!header->owner || !header->path
         || strlen(header->scope) > CU_UPLOAD_SCOPE_MAX
         || strlen(header->name) > CU_UPLOAD_NAME_MAX
-        || strlen(header->type) > CU_UPLOAD_TYPE_MAX) {
+        || strlen(header->type) > CU_UPLOAD_TYPE_MAX
+        || strlen(header->metadata) > CU_UPLOAD_CLIENT_MAX
+        || strlen(header->concat) > CU_UPLOAD_CLIENT_MAX) {
         return APR_EINVAL;
     }
     return APR_SUCCESS;

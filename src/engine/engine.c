@@ -183,6 +183,24 @@ apr_status_t cu_engine_prepare(const cu_engine_t *engine, long uid, long gid,
     return rv;
 }
 
+/* The offset that is told must hold: whoever is writing is told to stop, by
+ * the raised generation.  Under the exclusive lock. */
+static cu_code_t fence(cu_state_file_t *sf, cu_reply_t *reply)
+{
+    apr_status_t rv;
+
+    if (sf->slot.status != CU_STATUS_OPEN || !sf->slot.writer_active) {
+        return CU_OK;
+    }
+    ++sf->slot.generation;
+    sf->slot.writer_active = 0;
+    rv = cu_state_write(sf);
+    if (rv != APR_SUCCESS) {
+        return cu_reply_disk(reply, rv, "the state file cannot be written");
+    }
+    return CU_OK;
+}
+
 cu_code_t cu_engine_query(const cu_engine_t *engine, const cu_ask_t *ask,
                           cu_reply_t *reply, apr_pool_t *pool)
 {
@@ -192,7 +210,7 @@ cu_code_t cu_engine_query(const cu_engine_t *engine, const cu_ask_t *ask,
     cu_reply_init(reply);
     code = cu_open_admit(ask, reply);
     if (code == CU_OK) {
-        code = cu_open(engine, ask, 0, &sf, reply, pool);
+        code = cu_open(engine, ask, ask->fence, &sf, reply, pool);
     }
     if (code != CU_OK) {
         return code;
@@ -208,7 +226,10 @@ cu_code_t cu_engine_query(const cu_engine_t *engine, const cu_ask_t *ask,
                             "the upload has expired");
     }
     else {
-        code = cu_open_confirm(engine, sf, reply);
+        code = ask->fence ? fence(sf, reply) : CU_OK;
+        if (code == CU_OK) {
+            code = cu_open_confirm(engine, sf, reply);
+        }
     }
     cu_state_close(sf);
     return code;
@@ -230,6 +251,10 @@ cu_code_t cu_engine_cancel(const cu_engine_t *engine, const cu_ask_t *ask,
         return code;
     }
     code = cu_state_verdict(sf->slot.status, CU_EVENT_CANCEL);
+    if (code == CU_CONFLICT && ask->policy->delete_complete
+        && sf->slot.status != CU_STATUS_HANDING) {
+        code = CU_OK; /* its owner's word */
+    }
     if (code != CU_OK) {
         (void)cu_reply_say(reply, code, APR_SUCCESS,
                            "the upload is complete already");

@@ -53,9 +53,10 @@ CU_MUST_CHECK apr_status_t cu_engine_prepare(const cu_engine_t *engine,
                                              apr_pool_t *pool);
 
 /**
- * Look an upload up.  Fences nobody and writes nothing (but recovery, if a
- * crash left something to finish).
- * @param ask   id, owner, scope, log
+ * Look an upload up.  Writes nothing (but recovery, if a crash left something
+ * to finish) and fences nobody, unless ask->fence and a writer is at it: then
+ * what arrives for him from now on does not count.
+ * @param ask   id, owner, scope, fence, log
  * @param reply (out) the facts
  * @return CU_OK; CU_NOT_FOUND; CU_GONE (unfinished and past its expiry);
  *         CU_BUSY; CU_DAMAGED; CU_IO
@@ -65,7 +66,8 @@ CU_MUST_CHECK cu_code_t cu_engine_query(const cu_engine_t *engine,
                                         cu_reply_t *reply, apr_pool_t *pool);
 
 /**
- * Remove an unfinished upload and everything of it.  Writers are fenced.
+ * Remove an unfinished upload, or with the policy's delete_complete a finished
+ * one, and everything of it.  Writers are fenced.
  * @return CU_OK, also when repeated within one call's race; CU_NOT_FOUND;
  *         CU_CONFLICT (complete already); CU_BUSY; CU_IO
  */

@@ -69,6 +69,11 @@ void cu_reply_facts(cu_reply_t *reply, const cu_state_file_t *sf,
     reply->status = slot->status;
     reply->name = header->name[0] ? apr_pstrdup(pool, header->name) : NULL;
     reply->type = header->type[0] ? apr_pstrdup(pool, header->type) : NULL;
+    reply->metadata =
+        header->metadata[0] ? apr_pstrdup(pool, header->metadata) : NULL;
+    reply->concat =
+        header->concat[0] ? apr_pstrdup(pool, header->concat) : NULL;
+    reply->role = header->role;
     reply->path = apr_pstrcat(pool, header->root, "/", header->path, NULL);
     reply->digest = (cu_digest_alg_t)slot->digest;
     reply->digest_hex =

@@ -19,7 +19,9 @@ cu_code_t cu_policy_declared(const cu_ask_t *ask, cu_reply_t *reply)
     apr_off_t most = ask->length;
 
     if (most == CU_LENGTH_UNKNOWN && ask->chunk_length != CU_LENGTH_UNKNOWN) {
-        most = ask->offset + ask->chunk_length;
+        most = ask->chunk_length > APR_INT64_MAX - ask->offset
+                   ? APR_INT64_MAX
+                   : ask->offset + ask->chunk_length;
     }
     return within(ask, most, reply,
                   "the declared size is above ChunkedUploadMaxBytes");

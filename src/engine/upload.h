@@ -21,6 +21,7 @@
 #define CU_UPLOAD_OWNER_MAX 64
 #define CU_UPLOAD_SCOPE_MAX 200
 #define CU_UPLOAD_PATH_MAX 200
+#define CU_UPLOAD_CLIENT_MAX 8192 /* of metadata and of concat, each */
 
 typedef enum cu_expire_from_t {
     CU_EXPIRE_FROM_CREATED, /* the seed's: later chunks do not extend it */
@@ -35,6 +36,7 @@ typedef struct cu_policy_t {
     const char *path_template;    /* strftime in UTC, relative, below the root */
     cu_digest_alg_t digest;       /* kept while bytes arrive; NONE for none */
     int anonymous;                /* 0: an owner is needed */
+    int delete_complete;          /* cancelling may remove a finished upload */
 } cu_policy_t;
 
 /* What is asked.  All memory is the caller's and outlives the call (for
@@ -56,6 +58,10 @@ typedef struct cu_ask_t {
                                 counts whole or not at all (the seed) */
     const char *name;        /* display name for a new upload, or NULL */
     const char *type;        /* media type for a new upload, or NULL */
+    const char *metadata;    /* the client's own words for a new upload, kept
+                                as they are; or NULL */
+    const char *concat;      /* likewise, how it is put together */
+    cu_role_t role;          /* of a new upload */
 
     const char *fault;       /* a fault of the request that a dialect reports
                                 only after the upload's own state (the seed's
@@ -65,6 +71,14 @@ typedef struct cu_ask_t {
     const char *digest_hex;  /* completion: what the client computed, or NULL */
     int digest_required;     /* completion: compare digest_hex with policy's
                                 digest; 0: complete without comparing */
+
+    cu_digest_alg_t checksum; /* of the bytes of this chunk alone; NONE: none.
+                                Goes with keep_partial = 0: a chunk that is
+                                checked counts whole or not at all */
+    const char *checksum_hex; /* what the client computed */
+
+    int fence;               /* query: the offset must hold, so a writer who
+                                is at it is told to stop */
 } cu_ask_t;
 
 /* What came out.  Facts are set on every outcome on which they are known
@@ -81,6 +95,9 @@ typedef struct cu_reply_t {
     const char *path;        /* absolute path of the bytes; not for clients */
     const char *digest_hex;  /* of the complete file, or NULL */
     cu_digest_alg_t digest;  /* which one that is */
+    const char *metadata;    /* as the client sent it, or NULL */
+    const char *concat;      /* likewise */
+    cu_role_t role;
 
     apr_off_t limit;         /* CU_TOO_LARGE: the limit that was passed */
     apr_interval_time_t retry_after; /* CU_BUSY: microseconds */

@@ -80,7 +80,38 @@ static void hash_pending(cu_writer_t *writer)
     for (i = 0; i < writer->count; ++i) {
         cu_digest_update(writer->digest, writer->pieces[i].iov_base,
                          writer->pieces[i].iov_len);
+        cu_digest_update(writer->checksum, writer->pieces[i].iov_base,
+                         writer->pieces[i].iov_len);
     }
+}
+
+/* With Sync chunk an offset moves only after a sync; a body of many gigabytes
+ * must not wait for its end, or a dead connection would cost it all.  The sync
+ * is made outside of the lock. */
+static cu_code_t checkpoint(cu_writer_t *writer, cu_reply_t *reply)
+{
+    apr_off_t flushed = writer->flushed;
+    apr_status_t rv;
+    cu_code_t code;
+
+    if (!writer->sf || !writer->ask->keep_partial
+        || writer->engine->sync != CU_SYNC_CHUNK
+        || flushed - writer->synced < CU_WRITER_SYNC) {
+        return CU_OK;
+    }
+    rv = cu_io_sync(writer->part_fd);
+    if (rv != APR_SUCCESS) {
+        return cu_reply_disk(reply, rv, "the bytes cannot be synced");
+    }
+    code = cu_writer_lock(writer, reply);
+    if (code == CU_OK) {
+        code = cu_writer_record(writer, writer->base + flushed, 0, reply);
+        cu_state_unlock(writer->sf);
+    }
+    if (code == CU_OK) {
+        writer->synced = flushed;
+    }
+    return code;
 }
 
 cu_code_t cu_writer_flush(cu_writer_t *writer, cu_reply_t *reply)
@@ -119,7 +150,7 @@ cu_code_t cu_writer_flush(cu_writer_t *writer, cu_reply_t *reply)
     if (writer->sf) {
         cu_state_unlock(writer->sf);
     }
-    return code;
+    return code == CU_OK ? checkpoint(writer, reply) : code;
 }
 
 /* Declared against arrived: too many bytes are refused as they come. */
@@ -199,9 +230,11 @@ void cu_writer_restart(cu_writer_t *writer)
 {
     writer->received = 0;
     writer->flushed = 0;
+    writer->synced = 0;
     writer->count = 0;
     writer->pending = 0;
     writer->buffered = 0;
+    writer->checksum = NULL; /* read back, if it is asked for */
     writer->digest = writer->digest_base
                          ? cu_digest_copy(writer->digest_base, writer->pool)
                          : NULL;

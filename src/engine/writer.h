@@ -15,6 +15,9 @@
 
 #define CU_WRITER_PIECES 64            /* pieces of one batch */
 #define CU_WRITER_BATCH (256 * 1024)   /* bytes after which a batch goes out */
+#define CU_WRITER_SYNC (16 * 1024 * 1024) /* with Sync chunk: bytes of a chunk
+                                          that count piecemeal, after which
+                                          they are synced and recorded */
 #define CU_WRITER_SETTLE (64 * 1024)   /* less than this is copied, not written,
                                           when its memory is about to go */
 
@@ -31,6 +34,8 @@ typedef struct cu_writer_t {
     apr_off_t flushed;       /* bytes written */
     cu_digest_t *digest;     /* over 0 .. base + flushed; NULL: not kept */
     cu_digest_t *digest_base; /* as it was at base */
+    cu_digest_t *checksum;   /* over the chunk alone; NULL: not asked for */
+    apr_off_t synced;        /* of flushed: recorded after a sync of their own */
     struct iovec pieces[CU_WRITER_PIECES];
     int count;
     apr_size_t pending;      /* bytes in pieces */

@@ -125,6 +125,17 @@ static apr_status_t body_read(void *baton, struct iovec *pieces, int max,
     return source->rv != APR_SUCCESS ? source->rv : APR_EOF;
 }
 
+/* Where MergeTrailers is on, httpd puts them among the request's own. */
+static const apr_table_t *body_trailers(void *baton)
+{
+    const cu_request_body_t *source = baton;
+    const request_rec *r = source->r;
+
+    return r->trailers_in && !apr_is_empty_table(r->trailers_in)
+               ? r->trailers_in
+               : r->headers_in;
+}
+
 cu_request_body_t *cu_body_open(cu_body_t *body, request_rec *r)
 {
     cu_request_body_t *source = apr_pcalloc(r->pool, sizeof(*source));
@@ -136,6 +147,7 @@ cu_request_body_t *cu_body_open(cu_body_t *body, request_rec *r)
     body->read = body_read;
     body->baton = source;
     body->limit = cu_fixups_take_body_limit(r);
+    body->trailers = body_trailers;
     return source;
 }
 

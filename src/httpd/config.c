@@ -60,6 +60,9 @@ void *cu_config_create_dir(apr_pool_t *pool, char *dir)
     config->content_type = "application/json";
     config->anonymous = 1;
     config->status_scope = CU_SHOW_NOTHING;
+    config->dialects = 0;
+    config->absolute = 0;
+    config->delete_complete = 1;
     return config;
 }
 
@@ -81,6 +84,9 @@ void *cu_config_merge_dir(apr_pool_t *pool, void *base_config,
     MERGE(content_type);
     MERGE(anonymous);
     MERGE(status_scope);
+    MERGE(dialects);
+    MERGE(absolute);
+    MERGE(delete_complete);
     return merged;
 }
 
@@ -104,6 +110,11 @@ static const cu_dir_config_t *dir_config_of(const request_rec *r)
     return config ? config : cu_config_create_dir(r->pool, NULL);
 }
 
+int cu_config_absolute(const request_rec *r)
+{
+    return dir_config_of(r)->absolute;
+}
+
 void cu_config_policy(const request_rec *r, cu_policy_t *policy)
 {
     const cu_dir_config_t *config = dir_config_of(r);
@@ -114,6 +125,7 @@ void cu_config_policy(const request_rec *r, cu_policy_t *policy)
     policy->path_template = config->path_template;
     policy->digest = config->digest;
     policy->anonymous = config->anonymous;
+    policy->delete_complete = config->delete_complete;
 }
 
 cu_show_t cu_config_status_scope(const request_rec *r)
@@ -128,4 +140,5 @@ void cu_config_settings(const request_rec *r, cu_dialect_settings_t *settings)
     settings->field_name = config->field_name;
     settings->require_range = config->require_range;
     settings->content_type = config->content_type;
+    settings->dialects = config->dialects;
 }

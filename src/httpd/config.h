@@ -64,6 +64,9 @@ typedef struct cu_dir_config_t {
     const char *content_type;
     int anonymous;
     cu_show_t status_scope;
+    unsigned int dialects; /* as cu_dialect_bit(); 0: all */
+    int absolute;          /* Location is an absolute URL */
+    int delete_complete;
     unsigned int expire_set : 1;
     unsigned int path_template_set : 1;
     unsigned int max_bytes_set : 1;
@@ -73,6 +76,9 @@ typedef struct cu_dir_config_t {
     unsigned int content_type_set : 1;
     unsigned int anonymous_set : 1;
     unsigned int status_scope_set : 1;
+    unsigned int dialects_set : 1;
+    unsigned int absolute_set : 1;
+    unsigned int delete_complete_set : 1;
 } cu_dir_config_t;
 
 /* The four functions of the module record. */
@@ -89,6 +95,9 @@ cu_server_config_t *cu_config_of_server(const server_rec *s);
  * @return NULL when nothing of ours was configured at start-up
  */
 const cu_engine_t *cu_config_engine(const request_rec *r);
+
+/** Are URLs in answers to a request to be absolute? */
+int cu_config_absolute(const request_rec *r);
 
 /** The limits and rules in force for a request, by reference. */
 void cu_config_policy(const request_rec *r, cu_policy_t *policy);

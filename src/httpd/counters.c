@@ -237,13 +237,16 @@ void cu_counters_observe(request_rec *r, const cu_engine_t *engine,
         cu_counters_add(CU_COUNT_DIGEST, code == CU_DIGEST_MISMATCH);
         cu_counters_add(CU_COUNT_TAKEOVER, code == CU_SUPERSEDED);
     }
-    else if (outcome->op == CU_OP_APPEND) {
+    else if (outcome->created || outcome->op == CU_OP_APPEND) {
         note_chunk(r, outcome, log);
     }
-    else if (outcome->op == CU_OP_COMPLETE) {
+    /* by whatever request: with tus the last byte completes an upload, or the
+     * question that comes after it */
+    if (code == CU_OK && outcome->reply->status == CU_STATUS_DONE) {
         note_complete(r, engine, outcome, log);
     }
-    if (outcome->op == CU_OP_APPEND || outcome->op == CU_OP_COMPLETE) {
+    if (outcome->created || outcome->op == CU_OP_APPEND
+        || outcome->op == CU_OP_COMPLETE) {
         note_row(r, outcome);
     }
 }

@@ -296,6 +296,49 @@ static const char *set_anonymous(cmd_parms *cmd, void *dir, int flag)
     return NULL;
 }
 
+/* Called once for each name: the first in a section begins the list. */
+static const char *set_dialects(cmd_parms *cmd, void *dir, const char *name)
+{
+    cu_dir_config_t *config = dir;
+    unsigned int bit = cu_dialect_bit(name);
+
+    mention(cmd);
+    if (bit == 0) {
+        return refuse(cmd, "each value must be form or tus");
+    }
+    config->dialects |= bit;
+    config->dialects_set = 1;
+    return NULL;
+}
+
+static const char *set_location(cmd_parms *cmd, void *dir, const char *value)
+{
+    cu_dir_config_t *config = dir;
+
+    mention(cmd);
+    if (!ap_cstr_casecmp(value, "absolute")) {
+        config->absolute = 1;
+    }
+    else if (!ap_cstr_casecmp(value, "relative")) {
+        config->absolute = 0;
+    }
+    else {
+        return refuse(cmd, "the value must be relative or absolute");
+    }
+    config->absolute_set = 1;
+    return NULL;
+}
+
+static const char *set_delete_complete(cmd_parms *cmd, void *dir, int flag)
+{
+    cu_dir_config_t *config = dir;
+
+    mention(cmd);
+    config->delete_complete = flag;
+    config->delete_complete_set = 1;
+    return NULL;
+}
+
 static const char *set_status_scope(cmd_parms *cmd, void *dir,
                                     const char *value)
 {
@@ -358,6 +401,13 @@ const command_rec cu_directives[] = {
                   OR_FILEINFO, "media type of the JSON answers"),
     AP_INIT_FLAG("ChunkedUploadAnonymous", set_anonymous, NULL, OR_FILEINFO,
                  "Off: requests without an authenticated user are refused"),
+    AP_INIT_ITERATE("ChunkedUploadDialects", set_dialects, NULL, OR_FILEINFO,
+                    "protocols that are spoken: form, tus"),
+    AP_INIT_TAKE1("ChunkedUploadLocation", set_location, NULL, OR_FILEINFO,
+                  "form of the URLs in answers: relative or absolute"),
+    AP_INIT_FLAG("ChunkedUploadDeleteComplete", set_delete_complete, NULL,
+                 OR_FILEINFO,
+                 "Off: a finished upload cannot be removed by its client"),
     AP_INIT_TAKE1("ChunkedUploadStatusScope", set_status_scope, NULL,
                   RSRC_CONF | ACCESS_CONF,
                   "what the status page shows: none, own (this virtual "

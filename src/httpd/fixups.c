@@ -7,9 +7,12 @@
  */
 #include "httpd/fixups.h"
 
+#include <string.h>
+
 #include <ap_expr.h>
 #include <http_config.h>
 #include <http_core.h>
+#include <http_protocol.h>
 
 #include "httpd/handler.h"
 
@@ -50,6 +53,27 @@ static int will_be_ours(request_rec *r)
         }
     }
     return cu_handler_named(name, &kind);
+}
+
+int cu_fixups_method(request_rec *r)
+{
+    static const char *const ours[] = { "PATCH", "DELETE", "HEAD" };
+    const char *wanted = apr_table_get(r->headers_in,
+                                       "X-HTTP-Method-Override");
+    int i;
+
+    if (!wanted || r->method_number != M_POST
+        || !apr_table_get(r->headers_in, "Tus-Resumable")
+        || !will_be_ours(r)) {
+        return DECLINED;
+    }
+    for (i = 0; i < (int)(sizeof(ours) / sizeof(ours[0])); ++i) {
+        if (strcmp(wanted, ours[i]) == 0) {
+            r->method = ours[i];
+            r->method_number = ap_method_number_of(ours[i]);
+        }
+    }
+    return DECLINED;
 }
 
 int cu_fixups_before_negotiation(request_rec *r)

@@ -29,4 +29,11 @@ int cu_fixups_run(request_rec *r);
  */
 apr_off_t cu_fixups_take_body_limit(request_rec *r);
 
+/**
+ * header_parser hook: X-HTTP-Method-Override of tus clients that cannot send
+ * every method.  Before <Limit> is looked at, which so holds for the method
+ * that is meant.
+ */
+int cu_fixups_method(request_rec *r);
+
 #endif

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <apr_strings.h>
+#include <http_core.h>
 #include <http_log.h>
 #include <http_protocol.h>
 #include <util_md5.h>
@@ -61,6 +62,8 @@ static void read_wire(request_rec *r, cu_handler_t kind, cu_wire_t *wire)
     wire->user = r->user;
     wire->scope = cu_handler_scope(r);
     wire->handler = kind;
+    wire->origin = cu_config_absolute(r) ? ap_construct_url(r->pool, "", r)
+                                         : NULL;
     wire->pool = r->pool;
 }
 
@@ -78,6 +81,10 @@ static void send_wire(request_rec *r, const cu_wire_t *wire)
                                ? r->headers_out : r->err_headers_out;
 
     r->status = wire->status;
+    if (wire->reason) {
+        r->status_line = apr_psprintf(r->pool, "%d %s", wire->status,
+                                      wire->reason);
+    }
     if (wire->headers_out) {
         apr_table_do(set_header, headers, wire->headers_out, NULL);
     }
@@ -99,7 +106,11 @@ static void blame_body(cu_wire_t *wire, const cu_outcome_t *outcome)
     int status = ap_map_http_request_error(outcome->body_rv,
                                            HTTP_BAD_REQUEST);
 
-    if (status != HTTP_BAD_REQUEST || wire->status == 0) {
+    /* httpd knows a time-out; one that asks its clients to try again does so
+     * after a time-out too: to some of them a 408 is final. */
+    if (wire->status == 0
+        || (status != HTTP_BAD_REQUEST
+            && !(status == HTTP_REQUEST_TIME_OUT && wire->status >= 500))) {
         wire->status = status;
     }
     wire->close = 1;

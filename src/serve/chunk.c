@@ -80,6 +80,9 @@ cu_code_t cu_chunk_commit(cu_chunk_t *chunk)
             return code;
         }
     }
+    /* which a trailer may have brought */
+    chunk->ask.checksum = chunk->x->ask.checksum;
+    chunk->ask.checksum_hex = chunk->x->ask.checksum_hex;
     return cu_append_end(chunk->append, reply);
 }
 

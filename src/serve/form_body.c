@@ -1,5 +1,5 @@
 /*
- * Forms, in either framing.
+ * Bodies, in each framing.
  *
  * One buffer for a field's value and one parser are allocated per request,
  * nothing per field or piece.  File bytes stay where the server read them
@@ -232,6 +232,35 @@ static cu_code_t read_urlencoded(cu_exchange_t *x, cu_source_t *source)
     }
 }
 
+/* The bytes are the chunk, which has begun. */
+static cu_code_t read_raw(cu_exchange_t *x, cu_source_t *source,
+                          cu_chunk_t *chunk)
+{
+    cu_code_t code;
+    int i;
+
+    for (;;) {
+        code = cu_source_next(source);
+        if (code != CU_OK || source->ended) {
+            break;
+        }
+        for (i = 0; i < source->count && code == CU_OK; ++i) {
+            code = cu_chunk_data(chunk, source->pieces[i].iov_base,
+                                 source->pieces[i].iov_len);
+        }
+        if (code == CU_OK) {
+            code = cu_chunk_settle(chunk);
+        }
+        if (code != CU_OK) {
+            break;
+        }
+    }
+    if (code == CU_OK && source->body->trailers) {
+        x->trailers = source->body->trailers(source->body->baton);
+    }
+    return code;
+}
+
 cu_code_t cu_form_body_read(cu_exchange_t *x, cu_source_t *source,
                             cu_chunk_t *chunk)
 {
@@ -245,6 +274,9 @@ cu_code_t cu_form_body_read(cu_exchange_t *x, cu_source_t *source,
         break;
     case CU_FRAMING_URLENCODED:
         code = read_urlencoded(x, source);
+        break;
+    case CU_FRAMING_RAW:
+        code = chunk ? read_raw(x, source, chunk) : CU_BUG;
         break;
     }
     return code == CU_OK ? x->dialect->read_end(x) : code;

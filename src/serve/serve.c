@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "engine/complete.h"
+#include "engine/join.h"
 #include "serve/form_body.h"
 #include "serve/route.h"
 
@@ -49,6 +50,7 @@ static request_t *make_request(const cu_serve_t *serve, cu_wire_t *wire,
     cu_chunk_init(&request->chunk, serve->engine, x);
 
     wire->status = 0;
+    wire->reason = NULL;
     wire->headers_out = apr_table_make(wire->pool, 4);
     wire->content_type = NULL;
     wire->body = NULL;
@@ -63,7 +65,7 @@ static cu_code_t read_head(cu_exchange_t *x)
 {
     cu_code_t code = cu_route(x->wire);
 
-    x->dialect = cu_dialect_choose(x->wire);
+    x->dialect = cu_dialect_choose(x->wire, x->settings->dialects);
     x->ask.dialect = x->dialect->name;
     if (code == CU_OK) {
         code = x->dialect->read_head(x);
@@ -75,6 +77,61 @@ static cu_code_t read_head(cu_exchange_t *x)
         return CU_UNAUTHENTICATED;
     }
     return code;
+}
+
+/* Where a dialect has no word for it, the last byte completes the upload.  If
+ * that fails the bytes count all the same, and the next question tries again. */
+static cu_code_t complete_if_full(request_t *request)
+{
+    cu_exchange_t *x = &request->exchange;
+    cu_ask_t ask = x->ask;
+
+    if (!x->completes || x->reply.status != CU_STATUS_OPEN
+        || x->reply.length == CU_LENGTH_UNKNOWN
+        || x->reply.offset != x->reply.length) {
+        return CU_OK;
+    }
+    ask.id = x->reply.id;
+    ask.digest_required = 0;
+    return cu_complete(request->serve->engine, &ask, &x->reply,
+                       x->wire->pool);
+}
+
+/* Nothing more for an upload that is complete: a request that is repeated. */
+static int is_repeated_end(const cu_exchange_t *x)
+{
+    return x->completes && x->op == CU_OP_APPEND
+           && x->reply.role != CU_ROLE_JOINED && x->ask.chunk_length == 0
+           && x->reply.id && x->ask.offset == x->reply.offset
+           && x->reply.offset == x->reply.length;
+}
+
+/* The upload is found or made before the first byte is read, so that a client
+ * which waits for a 100 hears a refusal instead. */
+static cu_code_t run_raw(request_t *request)
+{
+    cu_exchange_t *x = &request->exchange;
+    cu_code_t code = cu_chunk_begin(&request->chunk);
+
+    if (code == CU_CONFLICT && is_repeated_end(x)) {
+        return CU_OK;
+    }
+    if (code == CU_OK) {
+        code = cu_form_body_read(x, &request->source, &request->chunk);
+    }
+    if (code == CU_OK) {
+        code = cu_chunk_commit(&request->chunk);
+    }
+    return code == CU_OK ? complete_if_full(request) : code;
+}
+
+static cu_code_t run_query(request_t *request)
+{
+    cu_exchange_t *x = &request->exchange;
+    cu_code_t code = cu_engine_query(request->serve->engine, &x->ask,
+                                     &x->reply, x->wire->pool);
+
+    return code == CU_OK ? complete_if_full(request) : code;
 }
 
 static cu_code_t run_append(request_t *request)
@@ -109,12 +166,20 @@ static cu_code_t run(request_t *request)
     case CU_OP_NONE:
         return CU_OK;
     case CU_OP_APPEND:
-        return run_append(request);
+        return x->framing == CU_FRAMING_RAW ? run_raw(request)
+                                            : run_append(request);
     case CU_OP_COMPLETE:
         return run_complete(request);
     case CU_OP_QUERY:
-        return cu_engine_query(request->serve->engine, &x->ask, &x->reply,
-                               x->wire->pool);
+        return run_query(request);
+    case CU_OP_CREATE:
+        return run_raw(request);
+    case CU_OP_JOIN:
+        return cu_join(request->serve->engine, &x->ask, x->parts,
+                       x->part_count, &x->reply, x->wire->pool);
+    case CU_OP_CANCEL:
+        return cu_engine_cancel(request->serve->engine, &x->ask, &x->reply,
+                                x->wire->pool);
     }
     return CU_BUG;
 }
@@ -190,8 +255,10 @@ void cu_serve(const cu_serve_t *serve, cu_wire_t *wire, const cu_body_t *body,
                                                : APR_SUCCESS;
     outcome->id = x->reply.id ? x->reply.id : x->ask.id;
     outcome->op = x->op;
-    outcome->created = x->op == CU_OP_APPEND && !x->ask.id;
-    outcome->received = x->op == CU_OP_APPEND && x->code == CU_OK
+    outcome->created = x->op == CU_OP_CREATE || x->op == CU_OP_JOIN
+                       || (x->op == CU_OP_APPEND && !x->ask.id);
+    outcome->received = (x->op == CU_OP_APPEND || x->op == CU_OP_CREATE)
+                                && x->code == CU_OK
                             ? x->reply.offset - x->ask.offset
                             : 0;
     outcome->reply = &x->reply;

@@ -24,6 +24,11 @@ typedef struct cu_body_t {
                          int *count);
     void *baton;
     apr_off_t limit; /* bytes that one request may have; 0: any number */
+    /**
+     * Fields that came behind the body.  Only after APR_EOF.
+     * @return NULL when there are none; the function itself may be NULL
+     */
+    const apr_table_t *(*trailers)(void *baton);
 } cu_body_t;
 
 typedef struct cu_serve_t {
@@ -40,7 +45,7 @@ typedef struct cu_outcome_t {
                              to a status when the wire has none */
     const char *id;       /* upload concerned, or NULL */
     cu_op_t op;
-    int created;          /* an append that made its upload */
+    int created;          /* asked for a new upload */
     apr_off_t received;   /* bytes that an append added; 0 unless CU_OK */
     const cu_reply_t *reply; /* the facts; lives as long as the wire's pool */
 } cu_outcome_t;

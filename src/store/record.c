@@ -14,7 +14,7 @@
 #define HEADER_MAGIC "CUUPLOAD"
 #define HEADER_VERSION 1
 #define HEADER_FIXED 52
-#define HEADER_TEXTS 8
+#define HEADER_TEXTS 10
 #define SLOT_MAGIC "CUSLOT01"
 #define SLOT_FIXED 106
 #define CHECKSUM_AT 16
@@ -82,6 +82,8 @@ apr_status_t cu_header_encode(const cu_header_t *header, unsigned char **bytes,
     texts[5] = header->path;
     texts[6] = header->name;
     texts[7] = header->type;
+    texts[8] = header->metadata;
+    texts[9] = header->concat;
     for (i = 0; i < HEADER_TEXTS; ++i) {
         apr_size_t n = strlen(texts[i]);
 
@@ -102,7 +104,7 @@ apr_status_t cu_header_encode(const cu_header_t *header, unsigned char **bytes,
     p = cu_put_u64(p, (apr_uint64_t)header->created);
     p = cu_put_u64(p, (apr_uint64_t)header->expire);
     p = cu_put_u64(p, (apr_uint64_t)header->max_bytes);
-    *p++ = (unsigned char)(header->expire_idle != 0);
+    *p++ = (unsigned char)((header->expire_idle != 0) | header->role << 1);
     *p++ = (unsigned char)header->digest;
     p = cu_put_u16(p, HEADER_TEXTS);
     for (i = 0; i < HEADER_TEXTS; ++i) {
@@ -143,7 +145,8 @@ apr_status_t cu_header_decode(const unsigned char *bytes, apr_size_t len,
     used = cu_get_u32(bytes + 12);
     if (cu_get_u32(bytes + 8) != HEADER_VERSION
         || !checksum_holds(bytes, used)
-        || cu_get_u16(bytes + 50) != HEADER_TEXTS) {
+        || cu_get_u16(bytes + 50) != HEADER_TEXTS
+        || bytes[48] >> 1 >= CU_ROLE_COUNT) {
         return APR_EINVAL;
     }
     p = bytes + HEADER_FIXED;
@@ -165,10 +168,13 @@ apr_status_t cu_header_decode(const unsigned char *bytes, apr_size_t len,
     header->path = texts[5];
     header->name = texts[6];
     header->type = texts[7];
+    header->metadata = texts[8];
+    header->concat = texts[9];
     header->created = (apr_time_t)cu_get_u64(bytes + 24);
     header->expire = (apr_interval_time_t)cu_get_u64(bytes + 32);
     header->max_bytes = (apr_off_t)cu_get_u64(bytes + 40);
-    header->expire_idle = bytes[48] != 0;
+    header->expire_idle = bytes[48] & 1;
+    header->role = (cu_role_t)(bytes[48] >> 1);
     header->digest = bytes[49];
     return APR_SUCCESS;
 }

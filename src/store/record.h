@@ -11,11 +11,12 @@
  *    24   8  created, microseconds since the epoch
  *    32   8  expire, microseconds; all ones: never
  *    40   8  max_bytes; all ones: no limit
- *    48   1  expire counts from: 0 creation, 1 last activity
+ *    48   1  bit 0: expire counts from 0 creation, 1 last activity; bits 1-2:
+ *            role (base/upload_status.h)
  *    49   1  digest kept: 0 none, 1 md5
- *    50   2  number of texts = 8
+ *    50   2  number of texts = 10
  *    52   .  texts, each u16 length + bytes, no NUL inside: id, owner, scope,
- *            dialect, root, path, name, type ("" for none)
+ *            dialect, root, path, name, type, metadata, concat ("" for none)
  *
  *   slot, in a block of 4096 bytes of its own, the two written in turn:
  *     0   8  "CUSLOT01"
@@ -52,7 +53,7 @@
 
 #define CU_BLOCK 4096
 #define CU_HEADER_MAX (8 * CU_BLOCK)
-#define CU_RECORD_TEXT_MAX 4096
+#define CU_RECORD_TEXT_MAX 8192
 #define CU_BOOT_ID_MAX 64
 #define CU_SLOT_DIGEST_MAX 256
 #define CU_SLOT_HEX_MAX 128
@@ -69,11 +70,14 @@ typedef struct cu_header_t {
     const char *path;    /* of the part, relative to the root */
     const char *name;
     const char *type;
+    const char *metadata; /* the client's own words, as sent */
+    const char *concat;   /* how it is put together, as sent */
     apr_time_t created;
     apr_interval_time_t expire; /* microseconds; -1 never */
     apr_off_t max_bytes;        /* CU_NO_LIMIT */
     int expire_idle;            /* 1: counts from the last activity */
     unsigned int digest;        /* algorithm number, opaque here */
+    cu_role_t role;
 } cu_header_t;
 
 /* Written at every change, by whoever holds the exclusive lock. */

@@ -1,7 +1,7 @@
 /*
- * curl, as a person types it.  The walk-through of README.md (the fenced
- * block behind `<!-- test:curl -->`) is run line by line; while the README
- * has none, the one below stands for it.
+ * curl, as a person types it.  The walk-throughs of README.md and docs/tus.md
+ * (the fenced block behind `<!-- test:curl -->`) are run line by line; while
+ * the README has none, the one below stands for it.
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -13,8 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { sha256File, status } from '../http/client.mjs';
 import { onServer } from '../http/server.mjs';
 
-const README = path.join(path.dirname(fileURLToPath(import.meta.url)),
-                         '../../README.md');
+const TOP = path.join(path.dirname(fileURLToPath(import.meta.url)), '../..');
 
 const OWN = `
 head -c 3000000 /dev/urandom > video.mp4
@@ -34,12 +33,13 @@ curl -sf -d upload_id=$id -d md5=$(md5sum < video.mp4 | cut -d' ' -f1) BASE/up/c
 curl -sf BASE/up/$id | grep complete
 `;
 
-function readmeBlock()
+function blockOf(name)
 {
-    if (!fs.existsSync(README)) {
+    const file = path.join(TOP, name);
+    if (!fs.existsSync(file)) {
         return null;
     }
-    const text = fs.readFileSync(README, 'utf8');
+    const text = fs.readFileSync(file, 'utf8');
     const m = /<!-- test:curl -->\s*```\w*\n([\s\S]*?)\n```/.exec(text);
     return m ? m[1] : null;
 }
@@ -65,7 +65,7 @@ async function assertArrived(s, run, file)
 
 onServer('curl', {}, (at) => {
     test('the walk-through of the README, every line', async () => {
-        const script = (readmeBlock() ?? OWN).replace(/^\$ /gm, '');
+        const script = (blockOf('README.md') ?? OWN).replace(/^\$ /gm, '');
         const run = bash(at.s, script);
         const largest = fs.readdirSync(run.dir)
             .map((name) => [fs.statSync(path.join(run.dir, name)).size, name])
@@ -77,6 +77,12 @@ onServer('curl', {}, (at) => {
             const answer = await status(at.s, id);
             assert.equal(answer.json.status, 'complete', run.text);
         }
+    });
+
+    test('the walk-through of docs/tus.md, every line', async () => {
+        const run = bash(at.s, blockOf('docs/tus.md'));
+        await assertArrived(at.s, run, 'video.mp4');
+        assert.match(run.stdout, /Upload-Offset: 3000000/);
     });
 
     test('one command, one file', async () => {

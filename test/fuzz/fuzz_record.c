@@ -61,6 +61,8 @@ static void same_header(const cu_header_t *a, const cu_header_t *b)
     require(strcmp(a->dialect, b->dialect) == 0);
     require(strcmp(a->root, b->root) == 0 && strcmp(a->path, b->path) == 0);
     require(strcmp(a->name, b->name) == 0 && strcmp(a->type, b->type) == 0);
+    require(strcmp(a->metadata, b->metadata) == 0);
+    require(strcmp(a->concat, b->concat) == 0 && a->role == b->role);
     require(a->created == b->created && a->expire == b->expire);
     require(a->max_bytes == b->max_bytes && a->digest == b->digest);
     require(a->expire_idle == b->expire_idle);

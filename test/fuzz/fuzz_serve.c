@@ -223,6 +223,7 @@ static void set_policy(scene_t *scene, int flags)
     scene->settings.field_name = "file";
     scene->settings.require_range = flags & REQUIRE_RANGE;
     scene->settings.content_type = "application/json";
+    scene->settings.dialects = cu_dialect_bit("form");
 }
 
 static void set_scene(scene_t *scene, int flags)
@@ -520,7 +521,7 @@ static void run(scene_t *scene, const uint8_t *data, size_t size)
 {
     const uint8_t *p = data;
     body_t body = { NULL, 0, 0, p[2], (p[0] & CUT_OFF) != 0, NULL };
-    cu_body_t source = { feed, &body, 0 };
+    cu_body_t source = { feed, &body, 0, NULL };
     cu_outcome_t outcome;
     cu_wire_t wire;
     int fd = lowest_fd(), i;

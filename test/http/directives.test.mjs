@@ -18,7 +18,7 @@ const tooLarge = (limit) =>
 /* Wrong values of each directive, and what the sentence must contain; of an
  * empty one httpd itself says that an argument is missing. */
 const sentenceOf = (value, sentence) =>
-    (value === '""' ? new RegExp(`takes (one|1-2)|${sentence.source}`)
+    (value === '""' ? new RegExp(`takes (one|1-2)|at least one|${sentence.source}`)
         : sentence);
 
 const PER_DIR = {
@@ -34,7 +34,10 @@ const PER_DIR = {
     ChunkedUploadDigest: [['sha256', '""'], /md5 or None/],
     ChunkedUploadContentType: [['json', '"a/b c"', '/x', 'a/', '"a/b; c=d"'],
         /media type/],
-    ChunkedUploadAnonymous: [['perhaps', '""'], /must be On or Off/]
+    ChunkedUploadAnonymous: [['perhaps', '""'], /must be On or Off/],
+    ChunkedUploadDialects: [['all', 'form webdav', '""'], /form or tus/],
+    ChunkedUploadLocation: [['always', '""'], /relative or absolute/],
+    ChunkedUploadDeleteComplete: [['perhaps', '""'], /must be On or Off/]
 };
 /* Per directory, but the administrator's: not in .htaccess. */
 const ADMIN = {
@@ -60,6 +63,9 @@ const GOOD = {
     ChunkedUploadContentType: ['application/json', 'text/plain'],
     ChunkedUploadAnonymous: ['On', 'Off'],
     ChunkedUploadStatusScope: ['none', 'own', 'All'],
+    ChunkedUploadDialects: ['form', 'tus', 'TUS Form'],
+    ChunkedUploadLocation: ['relative', 'Absolute'],
+    ChunkedUploadDeleteComplete: ['On', 'Off'],
     ChunkedUploadStateDir: ['"@ROOT@/var/other"'],
     ChunkedUploadRoot: ['"@ROOT@/var/bytes"'],
     ChunkedUploadDBM: ['sdbm', 'db'],

@@ -163,6 +163,64 @@ static void test_equal(void **state)
     assert_true(cu_digest_hex_equal("", ""));
 }
 
+/* The values of FIPS 180 and RFC 1321; for CRC-32C those of RFC 3720 B.4. */
+static void test_other_algorithms(void **state)
+{
+    static const struct {
+        cu_digest_alg_t alg;
+        const char *name, *of_empty, *of_abc;
+    } rows[] = {
+        { CU_DIGEST_SHA1, "sha1", "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+          "a9993e364706816aba3e25717850c26c9cd0d89d" },
+        { CU_DIGEST_SHA256, "sha256",
+          "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+          "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" },
+        { CU_DIGEST_SHA512, "sha512",
+          "cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36ce9ce"
+          "47d0d13c5d85f2b0ff8318d2877eec2f63b931bd47417a81a538327af927da3e",
+          "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"
+          "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f" },
+        { CU_DIGEST_CRC32C, "crc32c", "00000000", "364b3fb7" },
+    };
+    unsigned char saved[CU_DIGEST_STATE_MAX], zeros[32];
+    char hex[CU_DIGEST_HEX_MAX];
+    cu_digest_t *d;
+    apr_off_t covered;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); ++i) {
+        assert_int_equal(cu_digest_begin(&d, rows[i].alg, pool), APR_SUCCESS);
+        cu_digest_hex(d, hex);
+        assert_string_equal(hex, rows[i].of_empty);
+        cu_digest_update(d, "a", 1);
+        cu_digest_update(cu_digest_copy(d, pool), "x", 1);
+        cu_digest_update(d, "bc", 2);
+        cu_digest_hex(d, hex);
+        assert_string_equal(hex, rows[i].of_abc);
+        assert_int_equal(strlen(hex), 2 * cu_digest_size(rows[i].alg));
+        assert_string_equal(cu_digest_name(rows[i].alg), rows[i].name);
+        assert_int_equal(cu_digest_of_name(rows[i].name,
+                                           strlen(rows[i].name)),
+                         rows[i].alg);
+        /* there is no saved form: whoever needs one rereads */
+        assert_int_equal(cu_digest_save(d, saved), 0);
+        assert_int_equal(cu_digest_load(&d, rows[i].alg, saved,
+                                        sizeof(saved), &covered, pool),
+                         APR_EINVAL);
+    }
+    memset(zeros, 0, sizeof(zeros));
+    assert_int_equal(cu_digest_begin(&d, CU_DIGEST_CRC32C, pool),
+                     APR_SUCCESS);
+    cu_digest_update(d, zeros, sizeof(zeros));
+    cu_digest_hex(d, hex);
+    assert_string_equal(hex, "8a9136aa");
+    assert_int_equal(cu_digest_of_name("SHA1", 4), CU_DIGEST_SHA1);
+    assert_int_equal(cu_digest_of_name("sha1x", 5), CU_DIGEST_NONE);
+    assert_int_equal(cu_digest_of_name("none", 4), CU_DIGEST_NONE);
+    assert_int_equal(cu_digest_of_name("", 0), CU_DIGEST_NONE);
+}
+
 static void test_names_and_sizes(void **state)
 {
     char hex[65];
@@ -186,6 +244,7 @@ int main(void)
         cmocka_unit_test(test_saved_beyond_four_gib),
         cmocka_unit_test(test_copy_is_independent),
         cmocka_unit_test(test_equal),
+        cmocka_unit_test(test_other_algorithms),
         cmocka_unit_test(test_names_and_sizes),
     };
 

@@ -36,6 +36,7 @@ static int set_up(void **state)
     settings.field_name = "file";
     settings.require_range = 0;
     settings.content_type = "application/json";
+    settings.dialects = cu_dialect_bit("form");
     wire.method = "POST";
     wire.path = "/up";
     wire.scope = "test";
@@ -48,7 +49,7 @@ static int set_up(void **state)
     x.ask.chunk_length = CU_LENGTH_UNKNOWN;
     x.ask.length = CU_LENGTH_UNKNOWN;
     x.reply.length = CU_LENGTH_UNKNOWN;
-    x.dialect = cu_dialect_choose(&wire);
+    x.dialect = cu_dialect_choose(&wire, settings.dialects);
     return 0;
 }
 
@@ -111,14 +112,24 @@ static void expect_answer(int status, const char *body)
     assert_string_equal(wire.content_type, settings.content_type);
 }
 
-static void one_dialect_for_all(void **state)
+static void the_last_of_all_and_the_default(void **state)
 {
+    const cu_dialect_t *form;
+    int i;
+
     (void)state;
-    assert_string_equal(cu_dialect_at(0)->name, "form");
-    assert_null(cu_dialect_at(1));
     assert_null(cu_dialect_at(-1));
-    assert_ptr_equal(cu_dialect_choose(&wire), cu_dialect_at(0));
-    assert_true(cu_dialect_at(0)->recognise(&wire));
+    for (i = 0; cu_dialect_at(i + 1); ++i) {
+        assert_int_equal(cu_dialect_bit(cu_dialect_at(i)->name), 1 << i);
+    }
+    form = cu_dialect_at(i);
+    assert_string_equal(form->name, "form");
+    assert_true(form->recognise(&wire));
+    assert_ptr_equal(cu_dialect_choose(&wire, 0), form);
+    assert_ptr_equal(cu_dialect_choose(&wire, cu_dialect_bit("FORM")), form);
+    assert_string_equal(cu_dialect_choose(&wire, cu_dialect_bit("tus"))->name,
+                        "tus");
+    assert_int_equal(cu_dialect_bit("none"), 0);
 }
 
 static void reads_a_range(void **state)
@@ -688,7 +699,7 @@ static void retry_after_is_rounded_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(one_dialect_for_all),
+        TEST(the_last_of_all_and_the_default),
         TEST(reads_a_range),
         TEST(reads_a_range_beyond_32_bits),
         TEST(no_range_is_the_whole_file),

@@ -30,6 +30,9 @@ static void fill(cu_header_t *header)
     header->path = "a/b/" ID ".part";
     header->name = "na\xc3\xafve.txt";
     header->type = "text/plain";
+    header->metadata = "filename bmFtZQ==,empty";
+    header->concat = "partial";
+    header->role = CU_ROLE_PART;
     header->created = 1795376633055999;
     header->expire = -1;
     header->max_bytes = CU_NO_LIMIT;
@@ -58,6 +61,9 @@ static void test_header_comes_back(void **state)
     assert_string_equal(out.path, in.path);
     assert_string_equal(out.name, in.name);
     assert_string_equal(out.type, in.type);
+    assert_string_equal(out.metadata, in.metadata);
+    assert_string_equal(out.concat, in.concat);
+    assert_int_equal(out.role, CU_ROLE_PART);
     assert_true(out.created == in.created);
     assert_true(out.expire == -1);
     assert_true(out.max_bytes == CU_NO_LIMIT);
@@ -78,7 +84,7 @@ static void test_header_long_texts(void **state)
     in.root = in.path = text;
     assert_int_equal(cu_header_encode(&in, &bytes, &len, scratch.pool),
                      APR_SUCCESS);
-    assert_int_equal(len, 3 * CU_BLOCK);
+    assert_int_equal(len, 5 * CU_BLOCK);
     assert_int_equal(cu_header_decode(bytes, len, &out, scratch.pool),
                      APR_SUCCESS);
     assert_string_equal(out.root, text);

@@ -121,6 +121,7 @@ static int set_up(void **state)
     settings.field_name = "file";
     settings.require_range = 0;
     settings.content_type = "application/json";
+    settings.dialects = cu_dialect_bit("form");
     serve.policy = &policy;
     serve.settings = &settings;
     serve.log = &test_log;
@@ -387,7 +388,7 @@ static void expect_common(client_t *client)
 
 static void converse(client_t *client)
 {
-    cu_body_t body = { feed, client, client->limit };
+    cu_body_t body = { feed, client, client->limit, NULL };
     int lines = log_lines;
 
     if (!apr_table_get(client->headers, "Transfer-Encoding")

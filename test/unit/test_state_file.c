@@ -33,6 +33,7 @@ static cu_state_file_t *create(void)
     header.id = ID;
     header.owner = header.scope = header.dialect = header.root = "";
     header.path = header.name = header.type = "";
+    header.metadata = header.concat = "";
     memset(&slot, 0, sizeof(slot));
     slot.status = CU_STATUS_CREATING;
     slot.length = CU_LENGTH_UNKNOWN;
