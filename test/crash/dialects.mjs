@@ -61,4 +61,55 @@ const form = {
     }
 };
 
-export const DIALECTS = [form];
+const TUS = { 'Tus-Resumable': '1.0.0' };
+
+const tus = {
+    name: 'tus',
+    partial: true,
+
+    chunk(up, start, data)
+    {
+        const headers = { ...TUS,
+                          'Content-Type': 'application/offset+octet-stream' };
+        if (up.id === undefined) {
+            return { method: 'POST', path: '/up', body: data,
+                     headers: { ...headers, 'Upload-Length': up.size } };
+        }
+        return { method: 'PATCH', path: `/up/${up.id}`, body: data,
+                 headers: { ...headers, 'Upload-Offset': start } };
+    },
+
+    taken(answer, up)
+    {
+        assert.ok(answer.status === 201 || answer.status === 204,
+                  `${answer.status} ${answer.text}`);
+        return { id: answer.headers.location?.slice(-32) ?? up.id,
+                 offset: Number(answer.headers['upload-offset']) };
+    },
+
+    where(up)
+    {
+        return { method: 'HEAD', path: `/up/${up.id}`, headers: TUS };
+    },
+
+    at(answer)
+    {
+        assert.equal(answer.status, 200);
+        const offset = Number(answer.headers['upload-offset']);
+        return { offset,
+                 done: offset === Number(answer.headers['upload-length']) };
+    },
+
+    /* the last byte has completed it; a HEAD makes sure */
+    finish(up)
+    {
+        return tus.where(up);
+    },
+
+    finished(answer)
+    {
+        assert.equal(answer.status, 200);
+    }
+};
+
+export const DIALECTS = [form, tus];

@@ -143,7 +143,8 @@ class Client {
         } else if (body.length > 0) {
             await this.wire.write(body);
         }
-        const answer = await this.wire.answer();
+        const answer = await this.wire.answer({
+            head: request.method === 'HEAD' });
         if (answer.headers.connection === 'close' || this.chance.hit(0.1)) {
             this.drop();
         }
@@ -158,7 +159,7 @@ class Client {
         this.inFlight = start + size;
         const answer = await this.ask(this.dialect.chunk(this.up, start,
             this.data.subarray(start, start + size)));
-        const { id, offset, refused } = this.dialect.taken(answer);
+        const { id, offset, refused } = this.dialect.taken(answer, this.up);
         if (refused) {
             /* a ghost's request may be read after ours and be the newest */
             assert.ok(this.ghosts.length > 0, answer.text);
@@ -254,7 +255,9 @@ class Client {
             }
             this.lost = false;
         } else if (this.offset < this.up.size) {
-            if (this.up.id !== undefined && this.chance.hit(0.02)) {
+            /* where bytes of a broken request count, a ghost's would, too */
+            if (this.up.id !== undefined && !this.dialect.partial
+                && this.chance.hit(0.02)) {
                 await this.leaveGhost();
             }
             await this.chunk();
