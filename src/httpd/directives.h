@@ -1,7 +1,7 @@
 /*
  * The command table.  Each wrong value is answered with a sentence that says
  * what is allowed: `httpd -t` prints it, and for an .htaccess it is in the
- * error log.  docs/directives.md is the reference for people.
+ * error log.  README.md has the reference for people.
  */
 #ifndef CU_HTTPD_DIRECTIVES_H
 #define CU_HTTPD_DIRECTIVES_H

@@ -3,7 +3,7 @@
 # directives, and each has a section of its own in the reference.
 set -u
 table=src/httpd/directives.c
-docs=docs/directives.md
+docs=README.md
 conf=conf/chunked_upload.conf
 problems=0
 for file in $table $docs $conf; do
