@@ -40,13 +40,18 @@ const idOf = (url) => /([0-9a-f]{32})$/.exec(url)[1];
 function run(s, data, o = {})
 {
     const { during, endpoint, ...options } = o;
+    let again = 3;
     return new Promise((go, no) => {
         const upload = new tus.Upload(data, {
             endpoint: `${s.base}${endpoint ?? '/up'}`,
             retryDelays: [0, 100, 300, 1000, 2000],
             metadata: { filename: 'näme.bin', filetype: 'x/y', empty: '' },
             httpStack: new Stack({}),
-            onError: no,
+            /* The request that joins parallel parts is one that the client
+             * does not retry by itself: it is started again, as its
+             * documentation says, and finds its parts. */
+            onError: (e) => (options.parallelUploads && again-- > 0
+                && e.code === 'ECONNRESET' ? upload.start() : no(e)),
             onSuccess: () => go(upload),
             onProgress: (sent, total) => during?.(upload, sent, total),
             ...options
